@@ -1,0 +1,5 @@
+"""``python -m groundtune`` is ``groundtune``."""
+
+from groundtune.cli.main import main
+
+main()

@@ -1,0 +1,107 @@
+"""The one prompt builder. Training, evaluation, ``ask`` and serving all render here, so they cannot drift apart.
+
+system     the project's instructions
+user       (a shown example's question)          } ``shots`` times
+assistant  (the reply that the company wants)    }
+user       Passages: [1] product/v5/slots.md · Cancelling › Fees …
+           Question: …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groundtune.files import fingerprint
+from groundtune.types import Document, Passage
+
+PASSAGES = "Passages:\n{passages}\n\n"
+PASSAGE = "[{number}] {source} · {heading}\n{text}"
+CORPUS = "Documents:\n{documents}\n\n"
+DOCUMENT = "=== {source} · {heading}\n{text}"
+FILTER = " ({filter})"
+QUESTION = "Question{filter}: {question}"
+
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A text that is shown with the question: where it is from, its headings, and what it says."""
+
+    source: str
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """An example shown in the prompt."""
+
+    question: str
+    reply: str
+    filter: Mapping[str, str]
+    blocks: tuple[Block, ...] = ()
+
+
+def prompt_hash(instructions: str) -> str:
+    """Return the fingerprint of everything that shapes a prompt but the question; stored in every adapter and answer."""
+    return fingerprint(PASSAGES, PASSAGE, CORPUS, DOCUMENT, FILTER, QUESTION, instructions)
+
+
+def blocks_of(passages: Sequence[Passage]) -> tuple[Block, ...]:
+    """Return passages as blocks, in their order."""
+    return tuple(
+        Block(
+            source=passage.chunk.document_id.removeprefix("document:"),
+            heading=" › ".join(dict.fromkeys((passage.chunk.title, *passage.chunk.heading_path))),
+            text=passage.chunk.text.strip(),
+        )
+        for passage in passages
+    )
+
+
+def corpus_of(documents: Sequence[Document]) -> tuple[Block, ...]:
+    """Return whole documents as blocks, in their order."""
+    return tuple(Block(source=d.id.removeprefix("document:"), heading=d.title, text=d.text.strip()) for d in documents)
+
+
+def reply_text(reply: Mapping[str, Any], answer_field: str, *, structured: bool) -> str:
+    """Write a wanted reply as the model should: one line of JSON in the reply's own key order, or its answer alone."""
+    return json.dumps(dict(reply), ensure_ascii=False) if structured else str(reply[answer_field])
+
+
+def render(
+    question: str,
+    *,
+    instructions: str,
+    filter: Mapping[str, str] | None = None,
+    passages: Sequence[Block] = (),
+    corpus: Sequence[Block] = (),
+    shots: Sequence[Shot] = (),
+) -> tuple[Message, ...]:
+    """Return the chat messages for one question: system, the shots as user/assistant pairs, user."""
+    messages: list[Message] = [{"role": "system", "content": instructions}]
+    for shot in shots:
+        messages.append({"role": "user", "content": _user(shot.question, shot.filter, shot.blocks, ())})
+        messages.append({"role": "assistant", "content": shot.reply})
+    messages.append({"role": "user", "content": _user(question, filter or {}, passages, corpus)})
+    return tuple(messages)
+
+
+def _user(question: str, filter: Mapping[str, str], passages: Sequence[Block], corpus: Sequence[Block]) -> str:
+    parts = []
+    if corpus:
+        shown = "\n\n".join(DOCUMENT.format(source=b.source, heading=b.heading, text=b.text) for b in corpus)
+        parts.append(CORPUS.format(documents=shown))
+    if passages:
+        shown = "\n\n".join(
+            PASSAGE.format(number=number, source=b.source, heading=b.heading, text=b.text)
+            for number, b in enumerate(passages, start=1)
+        )
+        parts.append(PASSAGES.format(passages=shown))
+    narrowed = FILTER.format(filter=", ".join(f"{key} {value}" for key, value in sorted(filter.items()))) if filter else ""
+    parts.append(QUESTION.format(filter=narrowed, question=question.strip()))
+    return "".join(parts)

@@ -1,0 +1,227 @@
+"""One way to answer, for every arm: retrieve? → render → complete → parse → cite → decline?
+
+An arm is data; nothing here asks for its name. So a fair comparison is a property of this file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundtune.access.filter import allowed
+from groundtune.answers.prompt import Block, Message, Shot, blocks_of, prompt_hash, render, reply_text
+from groundtune.answers.reply import Parsed, cite, parse, refuses
+from groundtune.files import fingerprint
+from groundtune.models.chat import Chat, Completion, Request
+from groundtune.types import Answer, Arm, ModelVersion, Passage, Principal, Seconds
+
+Retrieve = Callable[[str, Principal, Mapping[str, str]], tuple[Passage, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question as it comes in: who asks it, and how the asker narrowed it."""
+
+    question: str
+    asker: Principal
+    filter: Mapping[str, str]
+    example_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """How this project asks and answers: what ``[answers]`` and ``[costs]`` of groundtune.toml say, and the reply schema."""
+
+    instructions: str
+    fallback: str
+    fallback_reply: Mapping[str, str]
+    refusals: tuple[str, ...]
+    answer_field: str
+    quote_field: str
+    schema: Mapping[str, Any] | None
+    max_new_tokens: int
+    seed: int
+    machine_hour: float = 0.0
+    prompt_million: float = 0.0
+    completion_million: float = 0.0
+
+    @property
+    def structured(self) -> bool:
+        """Whether a reply is a JSON object."""
+        return self.schema is not None
+
+    def fallback_text(self) -> str:
+        """Return what is said when nothing was found, as the project's replies look."""
+        reply = {**self.fallback_reply, self.answer_field: self.fallback}
+        return reply_text(reply, self.answer_field, structured=self.structured and bool(self.fallback_reply))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What answering needs: the chat model, search, the adapter and what is shown in the prompt."""
+
+    chat: Chat
+    house: House
+    retrieve: Retrieve | None = None
+    adapter: ModelVersion | None = None
+    shots: tuple[Shot, ...] = ()
+    corpus: Callable[[Principal], tuple[Block, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A question with all that is known before the model is asked. ``answer`` is set where it need not be asked."""
+
+    ask: Ask
+    passages: tuple[Passage, ...]
+    messages: tuple[Message, ...]
+    retrieval: float
+    answer: Answer | None
+
+
+def respond(
+    arm: Arm,
+    asks: Sequence[Ask],
+    tools: Tools,
+    *,
+    done: Collection[int] = (),
+    planned: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, list[tuple[int, Answer]]]]:
+    """Yield batches as ``(batch number, [(index into asks, answer), …])``.
+
+    How questions are put into batches depends on the questions alone, so a batch has the same number and the same company however
+    often the work is broken off; those in ``done`` are not answered again. ``planned`` is told how many batches and answers are left.
+    """
+    prepared = [_prepare(arm, ask, tools) for ask in asks]
+    open_indices = [index for index, item in enumerate(prepared) if item.answer is None]
+    plan = tools.chat.plan([Request(messages=prepared[index].messages) for index in open_indices])
+    batches = [[open_indices[position] for position in batch] for batch in plan]
+    ready = [index for index, item in enumerate(prepared) if item.answer is not None]
+    if ready:
+        batches.append(ready)
+    if planned is not None:
+        left = [batch for number, batch in enumerate(batches) if number not in done]
+        planned(len(left), sum(len(batch) for batch in left))
+    for number, indices in enumerate(batches):
+        if number in done:
+            continue
+        if indices is ready:
+            yield number, [(index, answer) for index in indices if (answer := prepared[index].answer) is not None]
+            continue
+        items = [prepared[index] for index in indices]
+        completions = tools.chat.complete(
+            [Request(messages=item.messages) for item in items],
+            limit=tools.house.max_new_tokens,
+            schema=tools.house.schema if arm.constrained else None,
+            adapter=Path(tools.adapter.adapter_path) if tools.adapter and tools.adapter.adapter_path else None,
+            seed=tools.house.seed,
+        )
+        busy = max((completion.total_seconds for completion in completions), default=0.0)
+        answers = [_answer(arm, item, done_, tools, busy / len(items)) for item, done_ in zip(items, completions, strict=True)]
+        yield number, list(zip(indices, answers, strict=True))
+
+
+def _prepare(arm: Arm, ask: Ask, tools: Tools) -> _Prepared:
+    house = tools.house
+    passages: tuple[Passage, ...] = ()
+    retrieval = 0.0
+    if arm.retrieves:
+        if tools.retrieve is None:
+            raise ValueError(f"arm {arm.name!r} retrieves, but was given nothing to retrieve with")
+        began = time.perf_counter()
+        passages = tools.retrieve(ask.question, ask.asker, ask.filter)
+        retrieval = time.perf_counter() - began
+    corpus = tools.corpus(ask.asker) if arm.whole_corpus and tools.corpus is not None else ()
+    messages = render(
+        ask.question,
+        instructions=house.instructions,
+        filter=ask.filter,
+        passages=blocks_of(passages),
+        corpus=corpus,
+        shots=tools.shots,
+    )
+    answer = None
+    if tools.adapter is not None and tools.adapter.readers is not None and not allowed(ask.asker).permits(tools.adapter.readers):
+        why = f"adapter {tools.adapter.id} was trained on documents that {ask.asker.id} may not read; ask another arm"
+        answer = _made(arm, ask, passages, messages, tools, text="", seconds=Seconds(retrieval=retrieval), failure=why)
+    elif arm.retrieves and not passages:
+        seconds = Seconds(retrieval=retrieval, total=retrieval)
+        answer = _made(arm, ask, (), messages, tools, text=house.fallback_text(), seconds=seconds, fallback=True)
+    return _Prepared(ask=ask, passages=passages, messages=messages, retrieval=retrieval, answer=answer)
+
+
+def _answer(arm: Arm, item: _Prepared, completion: Completion, tools: Tools, busy: float) -> Answer:
+    house = tools.house
+    seconds = Seconds(
+        retrieval=item.retrieval,
+        first_token=completion.first_token_seconds,
+        total=item.retrieval + completion.total_seconds,
+        batch=completion.batch,
+    )
+    cost = (
+        house.machine_hour * (busy + item.retrieval) / 3600
+        + house.prompt_million * completion.prompt_tokens / 1e6
+        + house.completion_million * completion.completion_tokens / 1e6
+    )
+    return _made(
+        arm,
+        item.ask,
+        item.passages,
+        item.messages,
+        tools,
+        text=completion.text,
+        seconds=seconds,
+        failure=completion.failure,
+        tokens=(completion.prompt_tokens, completion.completion_tokens),
+        cost=cost,
+    )
+
+
+def _made(
+    arm: Arm,
+    ask: Ask,
+    passages: tuple[Passage, ...],
+    messages: tuple[Message, ...],
+    tools: Tools,
+    *,
+    text: str,
+    seconds: Seconds,
+    failure: str | None = None,
+    fallback: bool = False,
+    tokens: tuple[int, int] = (0, 0),
+    cost: float = 0.0,
+) -> Answer:
+    house = tools.house
+    parsed = (
+        Parsed(reply=None, said="", quoted="")
+        if failure
+        else parse(text, structured=house.structured, answer_field=house.answer_field, quote_field=house.quote_field)
+    )
+    model = tools.adapter.id if tools.adapter else f"model:{tools.chat.name}"
+    return Answer(
+        id="answer:"
+        + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed),
+        question=ask.question,
+        asker=ask.asker.id,
+        arm=arm.name,
+        text=text,
+        said=parsed.said,
+        reply=parsed.reply,
+        quoted=parsed.quoted,
+        cited=cite(parsed.quoted, passages),
+        refused=not failure and (fallback or refuses(parsed.said, (house.fallback, *house.refusals))),
+        fallback=fallback,
+        passages=passages,
+        model=model,
+        prompt_hash=prompt_hash(house.instructions),
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
+        seconds=seconds,
+        cost=cost,
+        failure=failure,
+        example_id=ask.example_id,
+        messages=messages,
+    )

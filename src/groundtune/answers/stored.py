@@ -1,0 +1,25 @@
+"""Answers as the ledger keeps them ↔ ``Answer``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from groundtune.types import Answer, Chunk, Citation, Passage, Seconds
+
+
+def answer_from(row: Mapping[str, Any]) -> Answer:
+    """Rebuild an answer from its stored JSON object, as ``files.plain`` wrote it."""
+    fields = dict(row)
+    fields["cited"] = tuple(Citation(**item) for item in fields["cited"])
+    fields["passages"] = tuple(_passage(item) for item in fields["passages"])
+    fields["seconds"] = Seconds(**fields["seconds"])
+    fields["messages"] = tuple(fields["messages"])
+    return Answer(**fields)
+
+
+def _passage(row: Mapping[str, Any]) -> Passage:
+    chunk = dict(row["chunk"])
+    chunk["heading_path"] = tuple(chunk["heading_path"])
+    chunk["readers"] = frozenset(chunk["readers"])
+    return Passage(**{**row, "chunk": Chunk(**chunk), "allowed_by": tuple(row["allowed_by"])})

@@ -1,0 +1,85 @@
+"""``groundtune ask``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from groundtune.cli.common import opened, say, say_json, verb
+from groundtune.errors import InputError
+
+if TYPE_CHECKING:
+    from groundtune.types import Answer
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option("--arm", default="rag", show_default=True, help="which arm answers")
+@click.option("--as", "asker", required=True, help="who asks: a principal of the access file")
+@click.option("--filter", "-f", "filters", multiple=True, metavar="KEY=VALUE", help="narrow the documents, e.g. version=5")
+@click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
+@verb
+def command(
+    folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool
+) -> int:
+    """Answer one question with citations."""
+    narrowed = {}
+    for item in filters:
+        key, equals, value = item.partition("=")
+        if not equals or not key or not value:
+            raise InputError(f"--filter {item!r}: expected KEY=VALUE", "for example: groundtune ask … --filter version=5")
+        narrowed[key] = value
+    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=narrowed)
+    if as_json:
+        say_json(answer)
+        return 1 if answer.failure else 0
+    _print(answer)
+    if why:
+        _print_why(answer)
+    return 1 if answer.failure else 0
+
+
+def _print(answer: Answer) -> None:
+    if answer.failure:
+        say(f"no answer: {answer.failure}")
+        return
+    say(answer.said)
+    for citation in answer.cited:
+        say(
+            f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, characters {citation.start}–{citation.end})"
+        )
+    if answer.quoted and not answer.cited:
+        say(f"  (the model offered a quote that is in none of its passages; it was dropped: “{answer.quoted}”)")
+    if answer.reply:
+        say(
+            "  "
+            + ", ".join(
+                f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value
+            )
+        )
+    times = answer.seconds
+    say(
+        f"  {answer.arm}, {answer.model}, {times.total:.2f} s (search {times.retrieval * 1000:.0f} ms), {answer.prompt_tokens}+{answer.completion_tokens} tokens"
+    )
+
+
+def _print_why(answer: Answer) -> None:
+    say("\npassages")
+    if not answer.passages:
+        say("  none")
+    for passage in answer.passages:
+        chunk = passage.chunk
+        similarity = "" if passage.similarity is None else f", cosine {passage.similarity:.3f}"
+        found = ", ".join(f"{name} #{rank}" for name, rank in sorted(passage.found_by.items()))
+        say(f"  {passage.rank}. {chunk.id}  score {passage.score:.4f}{similarity}  (found by {found})")
+        say(
+            f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the document: {', '.join(sorted(chunk.readers))}"
+        )
+        say("     " + " ".join(chunk.text.split()))
+    say(f"\nprompt ({answer.prompt_hash})")
+    for message in answer.messages:
+        say(f"--- {message['role']}")
+        say(message["content"])
+    say("--- raw output")
+    say(answer.text)

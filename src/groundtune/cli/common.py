@@ -1,0 +1,54 @@
+"""What the verbs share: the options that every verb has, opening the project, printing a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from groundtune.progress import DISPLAYS, display
+
+if TYPE_CHECKING:
+    from groundtune.project import Project
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def verb(function: F) -> F:
+    """Give a command ``--project``, ``--json`` and ``--progress``."""
+    for option in (
+        click.option("--progress", "shown", type=click.Choice(DISPLAYS), default=None, help="how progress is shown on stderr"),
+        click.option("--json", "as_json", is_flag=True, help="print the result as JSON"),
+        click.option("--project", "-p", "folder", default=".", metavar="FOLDER", help="the folder that holds groundtune.toml"),
+    ):
+        function = option(function)
+    return function
+
+
+def opened(folder: str, shown: Any) -> Project:
+    """Open the project with the progress display that was asked for."""
+    from groundtune.project import open
+
+    return open(folder, progress=display(shown))
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result to stdout."""
+    click.echo(text)
+
+
+def say_json(value: Any) -> None:
+    """Print a result as JSON to stdout."""
+    from groundtune.files import plain
+
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def table(header: list[str], rows: list[list[str]]) -> None:
+    """Print aligned columns; all but the first are aligned to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        say("  ".join(cells).rstrip())

@@ -1,0 +1,83 @@
+"""``groundtune VERB``: the table of verbs. A verb's file is imported when the verb runs, so ``--help`` costs nothing."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from groundtune import __version__
+from groundtune.errors import GroundtuneError
+
+VERBS = {
+    "init": "make a new project folder",
+    "check": "read everything, report every problem, estimate the pilot",
+    "lock": "lock the test set, the rubric and the arms",
+    "ingest": "documents → chunks → index",
+    "index": "list or verify index versions",
+    "ask": "answer one question, and show why",
+    "tune": "training examples → adapters",
+    "evaluate": "answer and score the test questions by every arm",
+    "decide": "apply the rubric and write the decision",
+    "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and imports only the one that runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of the work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"groundtune.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Answer an unknown verb with the known ones."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise GroundtuneError(f"unknown verb {args[0]!r}; known: {', '.join(VERBS)}", "type: groundtune --help")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="groundtune")
+def group() -> None:
+    """Measure RAG against fine-tuning on your own documents, decide, and ship the winner."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb. Exit codes: 0 done, 1 a finding, 2 the user's error, 130 interrupted."""
+    try:
+        code = group.main(args=arguments, prog_name="groundtune", standalone_mode=False)
+    except GroundtuneError as error:
+        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"  {error.hint}", err=True)
+        sys.exit(2)
+    except click.exceptions.Abort:
+        _interrupted()
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"  type: {context.command_path if context else 'groundtune'} --help", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _interrupted()
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> None:
+    click.echo("interrupted; the same command goes on where this one stopped", err=True)
+    sys.exit(130)

@@ -1,0 +1,395 @@
+"""groundtune.toml → ``Settings``. Unknown keys are refused, and all problems are reported at once, each with its line.
+
+A value comes from the default written here, from the project's file, or from the environment: ``GROUNDTUNE__CHAT__MODEL=…`` sets
+``chat.model``. ``groundtune check`` prints which.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from groundtune.errors import ConfigError, GroundtuneError, Problems
+
+FILE = "groundtune.toml"
+PREFIX = "GROUNDTUNE__"
+REFUSALS = (
+    "i don't know",
+    "i do not know",
+    "i can't answer",
+    "i cannot answer",
+    "i'm unable to answer",
+    "i am unable to answer",
+    "not in the documents",
+    "no information",
+    "does not say",
+    "doesn't say",
+    "do not contain",
+    "does not contain",
+    "not mentioned",
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Table(BaseModel):
+    """A table of groundtune.toml: unknown keys are refused, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectTable(Table):
+    """What the project is called and who answers for it."""
+
+    name: str = Field(min_length=1)
+    owner: str = Field(min_length=1, description="who owns the decision after launch")
+    revisit_days: Positive = 90
+    seed: int = 7
+
+
+class DocumentsTable(Table):
+    """Where the documents are. ``readers`` is for documents that name none themselves; without it they are an error."""
+
+    path: str = "documents"
+    readers: list[str] | None = None
+
+
+class AccessTable(Table):
+    """The file of principals and their groups."""
+
+    file: str = "access.toml"
+
+
+class ExamplesTable(Table):
+    """Labelled questions: one folder of JSONL files whose rows carry their split, and the schema of the wanted reply."""
+
+    path: str = "examples"
+    schema_file: str | None = Field(
+        None, alias="schema", description="JSON schema of the reply; without it replies are plain text"
+    )
+    near: Share = 0.8
+
+
+class AnswersTable(Table):
+    """How to ask, and what a reply is made of."""
+
+    instructions: str = Field(min_length=1, description="the system prompt, the same for every arm")
+    fallback: str = "I don't know: I found nothing on this in the documents you can read."
+    fallback_reply: dict[str, str] = Field(
+        default_factory=dict, description="the whole reply behind the fallback, where replies are JSON"
+    )
+    refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
+    answer_field: str = "answer"
+    quote_field: str = "quote"
+    document_field: str | None = "document"
+    label_field: str | None = "label"
+    max_new_tokens: Positive = 160
+
+
+class ChatTable(Table):
+    """The chat model: a plug-in name, and what that plug-in needs."""
+
+    use: str = "local"
+    model: str = "smollm2-135m-instruct"
+    base_url: str | None = None
+    key_env: str | None = Field(None, description="the environment variable that holds the key")
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    retries: Annotated[int, Field(ge=0)] = 4
+    context: Positive | None = None
+    batch: Positive = 16
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class EmbedTable(Table):
+    """The embedder: a plug-in name, and what that plug-in needs."""
+
+    use: str = "minilm"
+    model: str = "all-minilm-l6-v2"
+    base_url: str | None = None
+    key_env: str | None = None
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    retries: Annotated[int, Field(ge=0)] = 4
+    batch: Positive = 32
+
+
+class ChunksTable(Table):
+    """The splitter's limits, in the embedder's tokens."""
+
+    max_tokens: Annotated[int, Field(ge=16)] = 200
+    min_tokens: Annotated[int, Field(ge=0)] = 40
+
+
+class PassagesTable(Table):
+    """How many passages are shown, out of how many candidates of each search, fused with which constant."""
+
+    limit: Positive = 3
+    candidates: Positive = 40
+    rrf_k: Positive = 10
+
+
+class TuningTable(Table):
+    """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
+
+    readers: list[str] | None = Field(
+        None, description="who the adapter is for: only rows whose documents all of these groups may read"
+    )
+    passages: bool = False
+    distractors: Annotated[int, Field(ge=0)] = 2
+    without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
+    rank: Positive = 16
+    alpha: Positive = 32
+    layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
+    epochs: Positive = 2
+    batch: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 6e-4
+    warmup: Share = 0.1
+    max_tokens: Positive = 1024
+    evaluate_every: Positive = Field(20, description="optimiser steps between two looks at the dev loss")
+    patience: Positive = Field(3, description="looks without a better dev loss before stopping")
+    dev_rows: Positive = 24
+    checkpoint_every: Positive = 10
+    max_rows: Positive | None = None
+
+
+class ArmTable(Table):
+    """One way of answering."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    retrieves: bool = False
+    adapter: str | None = None
+    shots: Annotated[int, Field(ge=0, le=16)] = 0
+    whole_corpus: bool = False
+    constrained: bool = False
+
+
+class GateTable(Table):
+    """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    on: Literal["value", "bound"] = Field("value", description="the mean itself, or the unfavourable end of its interval")
+
+
+class RubricTable(Table):
+    """What decides, written before anything is measured."""
+
+    primary: str = "token_f1"
+    smallest_gain: Annotated[float, Field(gt=0)] = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    intolerable: str = "leak"
+    intolerable_max: float = 0.0
+    resamples: Annotated[int, Field(ge=1000)] = 10_000
+    gates: list[GateTable] = Field(default_factory=list)
+    assumptions: list[str] = Field(default_factory=list)
+
+
+class CostsTable(Table):
+    """Prices in one currency. A local model costs machine time, a remote one tokens."""
+
+    currency: str = "EUR"
+    machine_hour: Annotated[float, Field(ge=0)] = 0.0
+    prompt_million: Annotated[float, Field(ge=0)] = 0.0
+    completion_million: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Settings(Table):
+    """The whole of groundtune.toml."""
+
+    project: ProjectTable
+    documents: DocumentsTable = DocumentsTable()
+    access: AccessTable = AccessTable()
+    examples: ExamplesTable = Field(default_factory=lambda: ExamplesTable.model_validate({}))
+    answers: AnswersTable
+    chat: ChatTable = ChatTable()
+    embed: EmbedTable = EmbedTable()
+    chunks: ChunksTable = ChunksTable()
+    passages: PassagesTable = PassagesTable()
+    tuning: dict[str, TuningTable] = Field(default_factory=dict)
+    arms: list[ArmTable] = Field(min_length=1)
+    rubric: RubricTable = RubricTable()
+    costs: CostsTable = CostsTable()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and for each leaf (``chat.model``) where it came from: ``default``, ``project`` or ``environment``."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(folder: Path) -> Loaded:
+    """Read ``folder/groundtune.toml``. Raises ``ConfigError`` for one problem and ``Problems`` for several."""
+    path = folder / FILE
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder", f"name a folder that holds a {FILE}, or type: groundtune init {folder}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{folder}: holds no {FILE}", f"type: groundtune init {folder}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}", "save it as UTF-8, then type: groundtune check") from None
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}", "mend that line, then type: groundtune check") from None
+    overlay = dict(_environment())
+    merged = _merge(written, overlay)
+    problems: list[GroundtuneError] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        problems += [_explain(path, text, detail) for detail in error.errors()]
+    if settings is not None:
+        problems += list(_cross_check(path, text, settings))
+    if problems:
+        raise problems[0] if len(problems) == 1 else Problems(problems)
+    assert settings is not None  # noqa: S101
+    sources = {
+        key: "environment" if _has(overlay, key) else "project" if _has(written, key) else "default"
+        for key, _ in leaves(settings)
+    }
+    return Loaded(settings, sources)
+
+
+def leaves(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yield every setting as ``("chat.model", value)``, arms and gates with their number (``arms.0.name``)."""
+
+    def walk(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict) and value:
+            for key, item in value.items():
+                yield from walk(f"{prefix}.{key}" if prefix else key, item)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value):
+                yield from walk(f"{prefix}.{number}", item)
+        else:
+            yield prefix, value
+
+    yield from walk("", settings.model_dump(by_alias=True))
+
+
+def _environment() -> Iterator[tuple[str, str]]:
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(PREFIX):
+            yield name[len(PREFIX) :].lower().replace("__", "."), value
+
+
+def _merge(written: dict[str, Any], overlay: Mapping[str, str]) -> dict[str, Any]:
+    merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in written.items()}
+    for dotted, value in overlay.items():
+        *tables, leaf = dotted.split(".")
+        target = merged
+        for table in tables:
+            copied = target.get(table)
+            target[table] = dict(copied) if isinstance(copied, dict) else {}
+            target = target[table]
+        target[leaf] = value
+    return merged
+
+
+def _has(tree: Any, dotted: str) -> bool:
+    if isinstance(tree, dict) and dotted in tree:
+        return True
+    for part in dotted.split("."):
+        if isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
+            tree = tree[int(part)]
+        elif isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        else:
+            return False
+    return True
+
+
+def _explain(path: Path, text: str, detail: Any) -> ConfigError:
+    key = ".".join(str(part) for part in detail["loc"])
+    value = detail.get("input")
+    shown = f" is {value!r}" if isinstance(value, str | int | float | bool) else ""
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(detail["loc"])
+        message = f"{key}: unknown key; known here: {', '.join(known)}" if known else f"{key}: unknown key"
+    elif detail["type"] == "missing":
+        message = f"{key}: missing; it is required"
+    else:
+        message = f"{key}{shown}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    number = line_of(text, [str(part) for part in detail["loc"]])
+    return ConfigError(f"{path}:{number}: {message}", "mend that, then type: groundtune check")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """Return the keys that the table at ``location`` (less its last part) knows."""
+    model: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        if isinstance(model, type) and issubclass(model, Table) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+        inner = [item for item in getattr(model, "__args__", ()) if isinstance(item, type) and issubclass(item, Table)]
+        model = inner[0] if inner else model
+    if not (isinstance(model, type) and issubclass(model, Table)):
+        return []
+    return sorted(field.alias or name for name, field in model.model_fields.items())
+
+
+def line_of(text: str, location: list[str]) -> int:
+    """Return the line (from 1) where a key stands in TOML text, or the nearest table above it; 1 when nothing fits."""
+    best, depth = 1, 0
+    table: list[str] = []
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[(\[)?\s*([^\]]+?)\s*\]", line)
+        if header and not re.match(r"\s*[\w.\"-]+\s*=", line):
+            name = header[2].replace('"', "").split(".")
+            if header[1]:
+                joined = ".".join(name)
+                counts[joined] = counts.get(joined, -1) + 1
+                name = [*name, str(counts[joined])]
+            table, here = name, name
+        else:
+            key = re.match(r"\s*\"?([\w.-]+)\"?\s*=", line)
+            if not key:
+                continue
+            here = [*table, *key[1].split(".")]
+        matched = 0
+        for mine, wanted in zip(here, location, strict=False):
+            if mine != wanted:
+                break
+            matched += 1
+        if matched == len(here) and matched > depth:
+            best, depth = number, matched
+    return best
+
+
+def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigError]:
+    """Yield what no single field can see: names that refer to other tables."""
+
+    def problem(location: list[str], message: str) -> ConfigError:
+        return ConfigError(f"{path}:{line_of(text, location)}: {message}", "mend that, then type: groundtune check")
+
+    seen: set[str] = set()
+    for number, arm in enumerate(settings.arms):
+        where = ["arms", str(number)]
+        if arm.name in seen:
+            yield problem([*where, "name"], f"arms.{number}.name is {arm.name!r}: two arms of one name")
+        seen.add(arm.name)
+        if arm.adapter is not None and arm.adapter not in settings.tuning:
+            known = ", ".join(sorted(settings.tuning)) or "none"
+            yield problem(
+                [*where, "adapter"], f"arms.{number}.adapter is {arm.adapter!r}: no such [tuning.*] table; known: {known}"
+            )
+        if arm.whole_corpus and arm.retrieves:
+            yield problem([*where, "whole_corpus"], f"arm {arm.name!r} both retrieves and takes the whole corpus; choose one")
+        if arm.constrained and settings.examples.schema_file is None:
+            yield problem([*where, "constrained"], f"arm {arm.name!r} is constrained, but [examples] names no schema")
+    for number, gate in enumerate(settings.rubric.gates):
+        if (gate.min is None) == (gate.max is None):
+            yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")

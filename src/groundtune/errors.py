@@ -1,0 +1,107 @@
+"""Every error a user can meet. Each prints as two lines: what is wrong, and the next command to type.
+
+GroundtuneError
+├── ConfigError        groundtune.toml or a file it names is not as it should be
+├── InputError         a document, an example or a question is not as it should be
+│   ├── DocumentError
+│   ├── ExampleError
+│   └── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
+├── StateError         the project is not in the state that the verb needs
+│   ├── LockedError    the test set or the rubric changed after it was locked
+│   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+├── ModelError         a model cannot be found, loaded or reached
+│   ├── WeightsError   missing weights, or weights with a wrong checksum
+│   └── EndpointError  a remote model timed out, refused or answered nonsense
+├── MissingExtra       an optional dependency is not installed
+├── StorageError       the disk is full, or a file cannot be written
+└── Problems           several of the above, found in one pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class GroundtuneError(Exception):
+    """``message`` names the file, line or key and what was expected; ``hint`` ends with the command to type next."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}"
+
+
+class ConfigError(GroundtuneError):
+    """groundtune.toml, or a file that it names, is not as it should be."""
+
+
+class InputError(GroundtuneError):
+    """Something that a user handed in is not as it should be."""
+
+
+class DocumentError(InputError):
+    """A document cannot be read, or says nothing."""
+
+
+class ExampleError(InputError):
+    """A labelled example is malformed, or its evidence is in no document."""
+
+
+class UnknownName(InputError):
+    """A name that nothing here goes by; the message lists the known ones."""
+
+    @classmethod
+    def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> UnknownName:
+        """Build the message from what was asked for and what there is."""
+        listed = ", ".join(sorted(known)) or "none"
+        return cls(f"unknown {what} {name!r}; known: {listed}", hint)
+
+
+class StateError(GroundtuneError):
+    """The project is not in the state that the verb needs."""
+
+
+class LockedError(StateError):
+    """The test set, the rubric or the arms changed after they were locked."""
+
+
+class StaleIndex(StateError):
+    """The index does not match what the project now asks for, or what the ledger says it holds."""
+
+
+class ModelError(GroundtuneError):
+    """A model cannot be found, loaded or reached."""
+
+
+class WeightsError(ModelError):
+    """Model weights are missing, or their checksum is not the pinned one."""
+
+
+class EndpointError(ModelError):
+    """A remote model timed out, refused, or answered something that is not an answer."""
+
+
+class MissingExtra(GroundtuneError):
+    """An optional dependency is not installed."""
+
+    @classmethod
+    def of(cls, module: str, extra: str) -> MissingExtra:
+        """Name the module that is missing and the extra that brings it."""
+        return cls(f"{module} is not installed", f"type: pip install 'groundtune[{extra}]'")
+
+
+class StorageError(GroundtuneError):
+    """The disk is full, or a file cannot be written; nothing half-written is left behind."""
+
+
+class Problems(GroundtuneError):
+    """Several errors found in one pass, so that they can be mended in one pass."""
+
+    def __init__(self, problems: Sequence[GroundtuneError], hint: str = "mend these, then type: groundtune check") -> None:
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        lines = "\n".join(f"  - {p.message}" for p in self.problems)
+        super().__init__(f"{len(self.problems)} {noun} found:\n{lines}", hint)

@@ -1,0 +1,35 @@
+"""One question → one answer, by the same way as the pilot's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from groundtune.answers.respond import Ask, respond
+from groundtune.errors import InputError, StateError
+from groundtune.project.arms import arm_named, tools_for, why_not_run
+from groundtune.types import Answer
+
+if TYPE_CHECKING:
+    from groundtune.project.main import Project
+
+
+def ask(project: Project, question: str, arm_name: str, asker_name: str, filter: Mapping[str, str]) -> Answer:
+    """Answer as an arm would. Raises ``InputError`` for an empty question and ``StateError`` where the arm cannot run."""
+    if not question.strip():
+        raise InputError("the question is empty", 'type: groundtune ask "How long is a slot?"')
+    arm = arm_named(project.settings, arm_name)
+    asker = project.principal(asker_name)
+    tools = tools_for(
+        arm,
+        chat=project.chat,
+        house=project.house,
+        content=project.content,
+        retrieve=project.retriever() if arm.retrieves else None,
+        versions=project.versions() if arm.adapter else {},
+    )
+    reason = why_not_run(arm, tools, [asker])
+    if reason:
+        raise StateError(f"arm {arm.name!r} cannot run: {reason}", "ask another arm, for example: groundtune ask --arm rag")
+    [(_, [(_, answer)])] = list(respond(arm, [Ask(question=question, asker=asker, filter=filter)], tools))
+    return answer

@@ -1,0 +1,88 @@
+"""Everything that can be known before anything is spent: problems, what is there, what the pilot will take, what it can show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from groundtune.errors import ConfigError, GroundtuneError, UnknownName
+from groundtune.project import content as contents
+from groundtune.project.estimate import Line, estimate
+
+if TYPE_CHECKING:
+    from groundtune.project.main import Project
+
+ASSUMED_SPREAD = 0.4  # standard deviation of a paired difference of a 0-to-1 metric; replaced by the measured one in the decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """``problems`` empty means that the pilot may start. ``detectable`` is in the primary metric's unit, ``None`` without a test set."""
+
+    problems: tuple[GroundtuneError, ...]
+    counts: Mapping[str, int]
+    kinds: Mapping[str, Mapping[str, int]]
+    lines: tuple[Line, ...]
+    detectable: float | None
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def check(project: Project) -> Report:
+    """Read and weigh the project; nothing is written."""
+    from groundtune.scores.estimate import minimum_detectable
+
+    content, problems = contents.read(project.folder, project.settings)
+    problems += _rubric(project)
+    if content is None:
+        return Report(
+            problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=()
+        )
+    splits = Counter(example.split for example in content.examples)
+    counts = {
+        "documents": len(content.documents),
+        "principals": len(content.principals),
+        **{name: splits[name] for name in ("train", "dev", "test")},
+    }
+    kinds = {
+        name: dict(Counter(example.kind for example in content.examples if example.split == name))
+        for name in ("train", "dev", "test")
+    }
+    warnings = []
+    if splits["test"] and all(example.answerable for example in content.split("test")):
+        warnings.append(
+            "the test set has no question that must be refused: it cannot show whether an arm knows what it does not know"
+        )
+    if 0 < splits["test"] < 100:
+        warnings.append(f"the test set has {splits['test']} questions: expect wide intervals")
+    if project.settings.tuning and not splits["train"]:
+        problems.append(
+            ConfigError("[tuning.*] tables, but no training examples", "add rows with split = train, then type: groundtune check")
+        )
+    test = splits["test"]
+    if not test:
+        problems.append(ConfigError("no test examples", "add rows with split = test, then type: groundtune check"))
+    return Report(
+        problems=tuple(problems),
+        counts=counts,
+        kinds=kinds,
+        lines=tuple(estimate(project.settings, content, project.arms)),
+        detectable=minimum_detectable(test, ASSUMED_SPREAD, alpha=project.settings.rubric.alpha) if test > 1 else None,
+        sources=project.sources,
+        warnings=tuple(warnings),
+    )
+
+
+def _rubric(project: Project) -> list[GroundtuneError]:
+    """Return a problem for every metric that the rubric names and nobody measures."""
+    from groundtune.scores.metrics import METRICS
+
+    rubric = project.settings.rubric
+    named = [rubric.primary, rubric.intolerable, *(gate.metric for gate in rubric.gates)]
+    return [
+        UnknownName.of("metric in [rubric]", name, sorted(METRICS), "mend groundtune.toml, then type: groundtune check")
+        for name in dict.fromkeys(named)
+        if name not in METRICS and not name.startswith("field:")
+    ]

@@ -1,0 +1,101 @@
+"""What a project holds before anything is made of it: documents, examples, principals, the reply schema; read and checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundtune.access import principals as access
+from groundtune.config import Settings
+from groundtune.documents import load as documents
+from groundtune.errors import GroundtuneError, InputError, Problems
+from groundtune.examples import leaks
+from groundtune.examples import load as examples
+from groundtune.examples.schema import check as check_reply
+from groundtune.examples.schema import load_schema
+from groundtune.files import fingerprint
+from groundtune.types import Document, Example, Principal, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Everything that was read. ``documents`` by id, ``principals`` by id; ``schema`` is ``None`` where replies are plain text."""
+
+    documents: Mapping[str, Document]
+    examples: tuple[Example, ...]
+    principals: Mapping[str, Principal]
+    schema: Mapping[str, Any] | None
+
+    def split(self, name: Split) -> tuple[Example, ...]:
+        """Return the examples of one split, in their order."""
+        return tuple(example for example in self.examples if example.split == name)
+
+    @property
+    def documents_fingerprint(self) -> str:
+        """The identity of all documents, readers included."""
+        return fingerprint([(d.id, d.content_hash, d.readers) for d in self.documents.values()])
+
+    def split_fingerprint(self, name: Split) -> str:
+        """Return the identity of a split's examples."""
+        return fingerprint(self.split(name))
+
+
+def read(folder: Path, settings: Settings) -> tuple[Content | None, list[GroundtuneError]]:
+    """Read everything, and return it with all problems found. ``None`` instead of the content when there were any."""
+    problems: list[GroundtuneError] = []
+    people: Mapping[str, Principal] = {}
+    found: tuple[Document, ...] = ()
+    rows: tuple[Example, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    try:
+        people = access.load(folder / settings.access.file)
+    except GroundtuneError as error:
+        problems.append(error)
+    try:
+        reading = documents.read(folder / settings.documents.path, defaults=_defaults(settings))
+        found = reading.documents
+        problems += reading.problems
+    except GroundtuneError as error:
+        problems.append(error)
+    try:
+        schema = load_schema(folder / settings.examples.schema_file) if settings.examples.schema_file else None
+    except GroundtuneError as error:
+        problems.append(error)
+    if not problems:
+        try:
+            taken = examples.read(folder / settings.examples.path, found, people)
+            rows = taken.examples
+            problems += taken.problems
+            problems += leaks.find(rows, near=settings.examples.near)
+            problems += _replies(rows, schema, settings)
+        except GroundtuneError as error:
+            problems.append(error)
+    if problems:
+        return None, problems
+    return Content(documents={d.id: d for d in found}, examples=rows, principals=people, schema=schema), []
+
+
+def read_or_raise(folder: Path, settings: Settings) -> Content:
+    """Read everything; raise the one problem there is, or all of them as ``Problems``."""
+    content, problems = read(folder, settings)
+    if content is None:
+        raise problems[0] if len(problems) == 1 else Problems(problems)
+    return content
+
+
+def _defaults(settings: Settings) -> dict[str, Any] | None:
+    return None if settings.documents.readers is None else {"readers": settings.documents.readers}
+
+
+def _replies(rows: tuple[Example, ...], schema: Mapping[str, Any] | None, settings: Settings) -> list[GroundtuneError]:
+    """Return the problems of replies that the project's own schema, or its own answer field, refuses."""
+    problems: list[GroundtuneError] = []
+    hint = "mend the example, then type: groundtune check"
+    for row in rows:
+        if settings.answers.answer_field not in row.reply:
+            problems.append(InputError(f"example {row.id}: its reply has no {settings.answers.answer_field!r}", hint))
+        elif schema is not None:
+            problems += [InputError(f"example {row.id}: reply: {text}", hint) for text in check_reply(row.reply, schema)]
+    return problems

@@ -1,0 +1,163 @@
+"""Every arm × every test question → answers → scores. A batch that was answered is stored whole, and never answered again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundtune.access.filter import allowed
+from groundtune.answers.prompt import prompt_hash
+from groundtune.answers.respond import Ask, Tools, respond
+from groundtune.answers.stored import answer_from
+from groundtune.files import fingerprint, write_json, write_lines
+from groundtune.project.arms import arm_named, tools_for, why_not_run
+from groundtune.scores.scorer import Context, score_all
+from groundtune.types import Answer, Arm, Example, Score
+
+if TYPE_CHECKING:
+    from groundtune.project.main import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Answers and scores of one run. ``not_run`` maps an arm to the reason why it did not; ``inputs`` are the fingerprints."""
+
+    run_id: str
+    folder: Path
+    arms: tuple[Arm, ...]
+    examples: tuple[Example, ...]
+    answers: Mapping[str, tuple[Answer, ...]]
+    scores: tuple[Score, ...]
+    not_run: Mapping[str, str]
+    inputs: Mapping[str, str]
+    looks: int
+    models: Mapping[str, str]
+
+
+def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
+    """Answer and score. Raises ``StateError`` when nothing is locked, the index is missing or stale, or an adapter is not tuned."""
+    lock = project.require_lock()
+    content, settings = project.content, project.settings
+    arms = [arm_named(settings, name) for name in names] if names else project.arms
+    examples = content.split("test")
+    people = content.principals
+    asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in examples]
+    retrieve = project.retriever() if any(arm.retrieves for arm in arms) else None
+    index = _index_id(project) if retrieve else "none"
+    versions = project.versions() if any(arm.adapter for arm in arms) else {}
+    tools = {
+        arm.name: tools_for(arm, chat=project.chat, house=project.house, content=content, retrieve=retrieve, versions=versions)
+        for arm in arms
+    }
+    keys = {arm.name: _arm_key(project, arm, tools[arm.name], index) for arm in arms}
+    inputs = {
+        **project.described(),
+        "rubric": lock.rubric,
+        "arms": lock.arms,
+        "index": index,
+        "chat": project.chat.fingerprint,
+        "embed": project.embed.fingerprint if retrieve else "none",
+        "prompt": prompt_hash(project.house.instructions),
+        **{f"adapter {name}": version.id for name, version in sorted(versions.items())},
+    }
+    run = project.ledger.begin("evaluate", fingerprint(inputs, keys), inputs, settings.project.seed)
+    project.ledger.look(lock.id, run.id, [arm.name for arm in arms])
+    not_run: dict[str, str] = {}
+    answers: dict[str, tuple[Answer, ...]] = {}
+    for arm in arms:
+        reason = why_not_run(arm, tools[arm.name], [ask.asker for ask in asks])
+        if reason:
+            not_run[arm.name] = reason
+            project.progress.note(f"arm {arm.name}: not run: {reason}")
+            continue
+        answers[arm.name] = _answered(project, arm, asks, tools[arm.name], keys[arm.name])
+    context = Context(
+        documents=content.documents,
+        reply_schema=content.schema,
+        permits=lambda asker, document: allowed(people[asker]).permits(document.readers),
+        answer_field=settings.answers.answer_field,
+        label_field=settings.answers.label_field,
+        quote_field=settings.answers.quote_field,
+    )
+    scores: list[Score] = []
+    with project.progress.start("score", total=sum(len(rows) for rows in answers.values()), unit="answers") as task:
+        for rows in answers.values():
+            scores += score_all(rows, examples, context)
+            task.advance(len(rows))
+    folder = project.state / "runs" / run.id.removeprefix("run:")
+    evaluation = Evaluation(
+        run_id=run.id,
+        folder=folder,
+        arms=tuple(arms),
+        examples=examples,
+        answers=answers,
+        scores=tuple(scores),
+        not_run=not_run,
+        inputs=inputs,
+        looks=project.ledger.looks(lock.id),
+        models={name: f"{version.id}" for name, version in versions.items()},
+    )
+    _keep(project, evaluation, run.id)
+    return evaluation
+
+
+def _index_id(project: Project) -> str:
+    from groundtune.chunks.build import open_live
+
+    _, version = open_live(project.state / "index", embed=project.embed, splitter=project.splitter)
+    return version.id
+
+
+def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
+    """Return the fingerprint of all that an arm's answers to the test set depend on."""
+    content = project.content
+    return fingerprint(
+        arm,
+        content.split_fingerprint("test"),
+        {name: principal.groups for name, principal in content.principals.items()},
+        index if arm.retrieves else None,
+        project.settings.passages.model_dump() if arm.retrieves else None,
+        content.documents_fingerprint if arm.whole_corpus else None,
+        tools.shots,
+        None if tools.adapter is None else tools.adapter.id,
+        tools.house,
+        project.chat.fingerprint,
+        project.settings.chat.batch,
+    )
+
+
+def _answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
+    """Return an arm's answers in the order of the questions, asking only for the batches that are not stored."""
+    stored = project.ledger.batches(key)
+    by_example = {row["example_id"]: answer_from(row) for rows in stored.values() for row in rows}
+    if len(by_example) < len(asks):
+        with project.progress.start(f"answer {arm.name}", total=len(asks), unit="questions") as task:
+            task.advance(len(by_example))
+            for number, batch in respond(arm, asks, tools, done=stored.keys()):
+                project.ledger.keep_batch(key, number, [answer for _, answer in batch])
+                by_example |= {answer.example_id: answer for _, answer in batch}
+                failed = sum(answer.failure is not None for _, answer in batch)
+                task.advance(len(batch), **({"failed": str(failed)} if failed else {}))
+    return tuple(by_example[ask.example_id] for ask in asks)
+
+
+def _keep(project: Project, evaluation: Evaluation, run_id: str) -> None:
+    """Write the run's folder for people and other programs; its manifest last."""
+    folder = evaluation.folder
+    if project.ledger.run(run_id).status == "done" and (folder / "manifest.json").is_file():
+        return
+    write_lines(folder / "answers.jsonl", [answer for rows in evaluation.answers.values() for answer in rows])
+    write_lines(folder / "scores.jsonl", evaluation.scores)
+    counts = {name: len(rows) for name, rows in evaluation.answers.items()}
+    write_json(
+        folder / "manifest.json",
+        {"schema": 1, "run": run_id, "inputs": evaluation.inputs, "answers": counts, "not_run": evaluation.not_run},
+    )
+    edges = [(answer.id, run_id) for rows in evaluation.answers.values() for answer in rows]
+    edges += [
+        (answer.id, passage.chunk.id) for rows in evaluation.answers.values() for answer in rows for passage in answer.passages
+    ]
+    project.ledger.link(run_id, edges)
+    project.ledger.end(run_id, "done", {"folder": str(folder.relative_to(project.folder)), "answers": counts})

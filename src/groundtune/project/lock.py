@@ -1,0 +1,92 @@
+"""The test set, the rubric and the arms, hashed and locked before any arm sees a question.
+
+groundtune.lock   {"schema": 1, "test": "…", "rubric": "…", "arms": "…", "locked_at": "…", "relocked": [{…the lock before…}]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundtune.config import Settings
+from groundtune.errors import LockedError, StateError
+from groundtune.files import fingerprint, write_json
+from groundtune.project.content import Content
+from groundtune.records.ledger import now
+
+FILE = "groundtune.lock"
+LOCKED = ("test", "rubric", "arms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What was locked, when, and the locks that it replaced."""
+
+    test: str
+    rubric: str
+    arms: str
+    locked_at: str
+    relocked: tuple[Mapping[str, Any], ...]
+
+    @property
+    def id(self) -> str:
+        """The identity of the locked test set; looks are counted by it."""
+        return f"lock:{self.test}"
+
+
+def present(content: Content, settings: Settings) -> dict[str, str]:
+    """Return the hashes of what is to be locked, as it stands now."""
+    return {
+        "test": content.split_fingerprint("test"),
+        "rubric": fingerprint(settings.rubric.model_dump()),
+        "arms": fingerprint(
+            [arm.model_dump() for arm in settings.arms],
+            {name: recipe.model_dump() for name, recipe in settings.tuning.items()},
+            settings.answers.model_dump(),
+        ),
+    }
+
+
+def read(folder: Path) -> Lock | None:
+    """Return the project's lock, or ``None`` where nothing was locked yet."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        return Lock(
+            test=row["test"],
+            rubric=row["rubric"],
+            arms=row["arms"],
+            locked_at=row["locked_at"],
+            relocked=tuple(row["relocked"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{path}: not a lock file: {error!r}", "restore it from version control, or type: groundtune lock --relock"
+        ) from None
+
+
+def lock(folder: Path, content: Content, settings: Settings, *, relock: bool) -> Lock:
+    """Lock what stands now, or confirm that it is what was locked. Raises ``LockedError`` naming what changed."""
+    hashes = present(content, settings)
+    old = read(folder)
+    if old is not None:
+        changed = [name for name in LOCKED if getattr(old, name) != hashes[name]]
+        if not changed:
+            return old
+        if not relock:
+            names = {"test": "the test set", "rubric": "the rubric", "arms": "the arms (or how they are asked or tuned)"}
+            raise LockedError(
+                f"{folder / FILE}: {', '.join(names[name] for name in changed)} changed since it was locked on {old.locked_at[:10]}",
+                "undo the change, or accept a new lock that the decision will mention: groundtune lock --relock",
+            )
+    before = () if old is None else (*old.relocked, {name: getattr(old, name) for name in (*LOCKED, "locked_at")})
+    write_json(folder / FILE, {"schema": 1, **hashes, "locked_at": now(), "relocked": list(before)})
+    made = read(folder)
+    if made is None:
+        raise StateError(f"{folder / FILE}: was written but cannot be read back", "type: groundtune lock")
+    return made

@@ -1,0 +1,187 @@
+"""``Project``: what a folder with a groundtune.toml can do, one method per verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune import config, plugins
+from groundtune.errors import StateError, UnknownName
+from groundtune.progress import Progress, Silent
+from groundtune.project import content as contents
+from groundtune.project import lock as locks
+from groundtune.types import Answer, Arm, Decision, ModelVersion, Passage, Principal
+
+if TYPE_CHECKING:
+    from groundtune.answers.respond import House, Retrieve
+    from groundtune.chunks.build import IndexVersion
+    from groundtune.models.chat import Chat
+    from groundtune.models.embed import Embed
+    from groundtune.project.check import Report
+    from groundtune.project.evaluate import Evaluation
+    from groundtune.project.pilot import Piloted
+    from groundtune.records.ledger import Ledger
+
+STATE = ".groundtune"
+
+
+class Project:
+    """A project folder. Reading it costs nothing until a verb needs it; models are loaded once and kept."""
+
+    def __init__(self, folder: Path, *, progress: Progress | None = None) -> None:
+        self.folder = folder.absolute()
+        loaded = config.load(self.folder)
+        self.settings = loaded.settings
+        self.sources: Mapping[str, str] = loaded.sources
+        self.progress: Progress = progress or Silent()
+        self.state = self.folder / STATE
+
+    # ── what is there ──
+
+    @cached_property
+    def content(self) -> contents.Content:
+        """Documents, examples and principals, read and checked once. Raises ``Problems``."""
+        return contents.read_or_raise(self.folder, self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The project's ledger, created on first use."""
+        from groundtune.records.ledger import Ledger
+
+        return Ledger(self.state / "records.sqlite")
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The chat model that groundtune.toml names."""
+        opened: Chat = plugins.load("chat", self.settings.chat.use)(self.settings.chat.model_dump())
+        return opened
+
+    @cached_property
+    def embed(self) -> Embed:
+        """The embedder that groundtune.toml names."""
+        opened: Embed = plugins.load("embed", self.settings.embed.use)(self.settings.embed.model_dump())
+        return opened
+
+    @cached_property
+    def house(self) -> House:
+        """How this project asks and answers."""
+        from groundtune.project.arms import house_of
+
+        return house_of(self.settings, self.content)
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms of groundtune.toml, in their order: the simplest first."""
+        from groundtune.project.arms import arm_of
+
+        return [arm_of(table) for table in self.settings.arms]
+
+    def principal(self, name: str) -> Principal:
+        """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
+        people = self.content.principals
+        if name not in people:
+            raise UnknownName.of(
+                "principal",
+                name,
+                list(people),
+                f"add it to {self.folder / self.settings.access.file}, or ask as a known one: groundtune ask --as {next(iter(people), 'NAME')}",
+            )
+        return people[name]
+
+    def retriever(self, limit: int | None = None) -> Retrieve:
+        """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
+        from groundtune.chunks.build import open_live
+        from groundtune.passages.retrieve import retrieve
+
+        index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter)
+        table = self.settings.passages
+
+        def search(question: str, principal: Principal, filter: Mapping[str, str]) -> tuple[Passage, ...]:
+            return retrieve(
+                question,
+                principal,
+                index=index,
+                embed=self.embed,
+                limit=limit or table.limit,
+                candidates=table.candidates,
+                rrf_k=table.rrf_k,
+                filter=filter or None,
+            )
+
+        return search
+
+    @property
+    def splitter(self) -> dict[str, int]:
+        """The splitter's settings, as the index is stamped with them."""
+        return {"max_tokens": self.settings.chunks.max_tokens, "min_tokens": self.settings.chunks.min_tokens}
+
+    def versions(self) -> dict[str, ModelVersion]:
+        """Return the adapters that are tuned for the project as it stands, by the name of their [tuning.*] table."""
+        from groundtune.project.tune import standing
+
+        return standing(self)
+
+    # ── the verbs ──
+
+    def check(self) -> Report:
+        """Read everything, and return the problems, what is there, an estimate of the pilot and what its test set can show."""
+        from groundtune.project.check import check
+
+        return check(self)
+
+    def lock(self, *, relock: bool = False) -> locks.Lock:
+        """Lock the test set, the rubric and the arms. Raises ``LockedError`` when they changed and ``relock`` is not set."""
+        return locks.lock(self.folder, self.content, self.settings, relock=relock)
+
+    def ingest(self) -> IndexVersion:
+        """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed."""
+        from groundtune.project.ingest import ingest
+
+        return ingest(self)
+
+    def tune(self, names: Sequence[str] | None = None) -> list[ModelVersion]:
+        """Train the adapters of the [tuning.*] tables, or those named; what is there already is not trained again."""
+        from groundtune.project.tune import tune
+
+        return tune(self, names)
+
+    def ask(self, question: str, *, arm: str, asker: str, filter: Mapping[str, str] | None = None) -> Answer:
+        """Answer one question. The answer holds its passages, why each was allowed, and the exact prompt."""
+        from groundtune.project.ask import ask
+
+        return ask(self, question, arm, asker, filter or {})
+
+    def evaluate(self, arms: Sequence[str] | None = None) -> Evaluation:
+        """Answer the locked test questions by every arm, and score the answers; what was answered before is not asked again."""
+        from groundtune.project.evaluate import evaluate
+
+        return evaluate(self, arms)
+
+    def decide(self, evaluation: Evaluation | None = None) -> Decision:
+        """Apply the rubric to an evaluation, and write the decision to ``decisions/``."""
+        from groundtune.project.decide import decide
+
+        return decide(self, evaluation or self.evaluate())
+
+    def pilot(self, *, relock: bool = False) -> Piloted:
+        """Check, lock, ingest, tune, evaluate, decide. Broken off, the same call goes on where it stopped."""
+        from groundtune.project.pilot import pilot
+
+        return pilot(self, relock=relock)
+
+    def require_lock(self) -> locks.Lock:
+        """Return the lock, made sure that it is of what stands now. Raises ``StateError`` when nothing was locked."""
+        if locks.read(self.folder) is None:
+            raise StateError("the test set and the rubric are not locked yet", "type: groundtune lock")
+        return self.lock()
+
+    def described(self) -> dict[str, Any]:
+        """Return fingerprints of everything a result depends on, models aside."""
+        return {
+            "documents": self.content.documents_fingerprint,
+            "train": self.content.split_fingerprint("train"),
+            "dev": self.content.split_fingerprint("dev"),
+            "test": self.content.split_fingerprint("test"),
+        }

@@ -1,0 +1,159 @@
+"""The ledger of one project: runs, answered batches, looks at the test set, lineage.
+
+A run's ``key`` fingerprints its inputs. Asking for the same work again finds the finished run and does nothing, or finds the
+unfinished one and goes on where it stopped; that is all that "resume" means here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from groundtune import __version__
+from groundtune.errors import StorageError
+from groundtune.files import plain, storing
+from groundtune.records.migrations import migrate
+from groundtune.types import Run
+
+
+def now() -> str:
+    """Return the present time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Ledger:
+    """Open (and create or migrate) the ledger at ``path``. One object a process; SQLite keeps several processes apart."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._told():
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            migrate(self._db)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn SQLite's complaints about the disk into an error that names the ledger."""
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            raise StorageError(f"the ledger {self.path} cannot be used: {error}", f"see: df -h {self.path.parent}") from error
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file; the object is of no use afterwards."""
+        self._db.close()
+
+    def begin(self, verb: str, key: str, inputs: Mapping[str, str], seed: int) -> Run:
+        """Return the run of this verb with this key: the finished one, else the unfinished one to go on with, else a new one."""
+        with self._write() as db:
+            found = self._find(verb, key)
+            if found is not None:
+                if found.status != "done":
+                    db.execute("UPDATE runs SET status = 'running', ended_at = NULL WHERE id = ?", (found.id,))
+                return found
+            number = db.execute("SELECT count(*) FROM runs").fetchone()[0] + 1
+            run_id = f"run:{number:04d}-{verb}-{key[:8]}"
+            db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, 'running', ?, NULL, ?, ?, '{}', ?)",
+                (run_id, verb, key, now(), seed, json.dumps(plain(inputs), sort_keys=True), __version__),
+            )
+        return self.run(run_id)
+
+    def _find(self, verb: str, key: str) -> Run | None:
+        row = self._db.execute(
+            "SELECT id FROM runs WHERE verb = ? AND key = ? ORDER BY status = 'done' DESC, rowid DESC LIMIT 1", (verb, key)
+        ).fetchone()
+        return None if row is None else self.run(row[0])
+
+    def done(self, verb: str, key: str) -> Run | None:
+        """Return the finished run of this verb with this key, if there is one."""
+        found = self._find(verb, key)
+        return found if found is not None and found.status == "done" else None
+
+    def end(self, run_id: str, status: str, outputs: Mapping[str, Any] | None = None) -> None:
+        """Record how a run ended, and what it made."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE runs SET status = ?, ended_at = ?, outputs = ? WHERE id = ?",
+                (status, now(), json.dumps(plain(outputs or {}), sort_keys=True), run_id),
+            )
+
+    def run(self, run_id: str) -> Run:
+        """Return one run. Raises ``KeyError`` when there is none of that id."""
+        row = self._db.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise KeyError(run_id)
+        return Run(
+            id=row[0],
+            verb=row[1],
+            key=row[2],
+            status=row[3],
+            started_at=row[4],
+            ended_at=row[5],
+            seed=row[6],
+            inputs=json.loads(row[7]),
+            outputs=json.loads(row[8]),
+            code_version=row[9],
+        )
+
+    def runs(self, verb: str | None = None) -> list[Run]:
+        """Return all runs, oldest first, of one verb or of all."""
+        query = "SELECT id FROM runs WHERE ? IS NULL OR verb = ? ORDER BY rowid"
+        return [self.run(row[0]) for row in self._db.execute(query, (verb, verb)).fetchall()]
+
+    def keep_batch(self, arm_key: str, batch: int, answers: Iterable[Any]) -> None:
+        """Store one batch of answers; a batch is there whole or not at all. ``arm_key`` fingerprints all that went into them."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)",
+                (arm_key, batch, json.dumps(plain(list(answers)), ensure_ascii=False), now()),
+            )
+
+    def batches(self, arm_key: str) -> dict[int, list[dict[str, Any]]]:
+        """Return the batches that are stored under this key, by number."""
+        rows = self._db.execute("SELECT batch, answers FROM batches WHERE arm_key = ? ORDER BY batch", (arm_key,))
+        return {number: json.loads(text) for number, text in rows.fetchall()}
+
+    def look(self, lock: str, run_id: str, arms: Iterable[str]) -> None:
+        """Record that a run saw the locked test set. The same run is one look, however often it is resumed."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO looks VALUES (?, ?, ?, ?)", (lock, run_id, ",".join(arms), now()))
+
+    def looks(self, lock: str) -> int:
+        """Return how many runs have seen the test set of this lock."""
+        count: int = self._db.execute("SELECT count(*) FROM looks WHERE lock = ?", (lock,)).fetchone()[0]
+        return count
+
+    def link(self, run_id: str, edges: Iterable[tuple[str, str]]) -> None:
+        """Record that each child was made from its parent, by this run."""
+        with self._write() as db:
+            db.executemany("INSERT OR IGNORE INTO lineage VALUES (?, ?, ?)", [(child, parent, run_id) for child, parent in edges])
+
+    def parents(self, child: str) -> list[str]:
+        """Return what a thing was made from."""
+        rows = self._db.execute("SELECT DISTINCT parent FROM lineage WHERE child = ? ORDER BY parent", (child,))
+        return [row[0] for row in rows.fetchall()]
+
+    def children(self, parent: str) -> list[str]:
+        """Return what was made from a thing."""
+        rows = self._db.execute("SELECT DISTINCT child FROM lineage WHERE parent = ? ORDER BY child", (parent,))
+        return [row[0] for row in rows.fetchall()]

@@ -1,0 +1,1 @@
+"""Examples (+ passages) → adapter → ModelVersion."""
