@@ -56,9 +56,7 @@ def documented() -> Iterator[str]:
         "verb": [f"groundtune {verb}" for verb in VERBS],
         "setting": sorted(settings),
         "metric": sorted(METRICS),
-        "error": [
-            name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.GroundtuneError)
-        ],
+        "error": [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.GroundtuneError)],
     }
     for kind, names in kinds.items():
         for name in names:

@@ -72,9 +72,7 @@ class ExamplesTable(Table):
     """Labelled questions: one folder of JSONL files whose rows carry their split, and the schema of the wanted reply."""
 
     path: str = "examples"
-    schema_file: str | None = Field(
-        None, alias="schema", description="JSON schema of the reply; without it replies are plain text"
-    )
+    schema_file: str | None = Field(None, alias="schema", description="JSON schema of the reply; without it replies are plain text")
     near: Share = 0.8
 
 
@@ -83,9 +81,7 @@ class AnswersTable(Table):
 
     instructions: str = Field(min_length=1, description="the system prompt, the same for every arm")
     fallback: str = "I don't know: I found nothing on this in the documents you can read."
-    fallback_reply: dict[str, str] = Field(
-        default_factory=dict, description="the whole reply behind the fallback, where replies are JSON"
-    )
+    fallback_reply: dict[str, str] = Field(default_factory=dict, description="the whole reply behind the fallback, where replies are JSON")
     refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
     answer_field: str = "answer"
     quote_field: str = "quote"
@@ -138,9 +134,7 @@ class PassagesTable(Table):
 class TuningTable(Table):
     """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
 
-    readers: list[str] | None = Field(
-        None, description="who the adapter is for: only rows whose documents all of these groups may read"
-    )
+    readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
     passages: bool = False
     distractors: Annotated[int, Field(ge=0)] = 2
     without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
@@ -149,6 +143,7 @@ class TuningTable(Table):
     layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
     epochs: Positive = 2
     batch: Positive = 4
+    memory_tokens: Positive = Field(1024, description="tokens of a batch that are in memory at once; changes memory, not what is learned")
     learning_rate: Annotated[float, Field(gt=0)] = 6e-4
     warmup: Share = 0.1
     max_tokens: Positive = 1024
@@ -255,10 +250,7 @@ def load(folder: Path) -> Loaded:
     if problems:
         raise problems[0] if len(problems) == 1 else Problems(problems)
     assert settings is not None  # noqa: S101
-    sources = {
-        key: "environment" if _has(overlay, key) else "project" if _has(written, key) else "default"
-        for key, _ in leaves(settings)
-    }
+    sources = {key: "environment" if _has(overlay, key) else "project" if _has(written, key) else "default" for key, _ in leaves(settings)}
     return Loaded(settings, sources)
 
 
@@ -383,9 +375,7 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
         seen.add(arm.name)
         if arm.adapter is not None and arm.adapter not in settings.tuning:
             known = ", ".join(sorted(settings.tuning)) or "none"
-            yield problem(
-                [*where, "adapter"], f"arms.{number}.adapter is {arm.adapter!r}: no such [tuning.*] table; known: {known}"
-            )
+            yield problem([*where, "adapter"], f"arms.{number}.adapter is {arm.adapter!r}: no such [tuning.*] table; known: {known}")
         if arm.whole_corpus and arm.retrieves:
             yield problem([*where, "whole_corpus"], f"arm {arm.name!r} both retrieves and takes the whole corpus; choose one")
         if arm.constrained and settings.examples.schema_file is None:

@@ -52,9 +52,7 @@ def storing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}"
-            ) from error
+            raise StorageError(f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(f"not allowed to write {path}", f"mend the permissions; see: ls -ld {path.parent}") from error
         raise

@@ -98,8 +98,7 @@ def _user(question: str, filter: Mapping[str, str], passages: Sequence[Block], c
         parts.append(CORPUS.format(documents=shown))
     if passages:
         shown = "\n\n".join(
-            PASSAGE.format(number=number, source=b.source, heading=b.heading, text=b.text)
-            for number, b in enumerate(passages, start=1)
+            PASSAGE.format(number=number, source=b.source, heading=b.heading, text=b.text) for number, b in enumerate(passages, start=1)
         )
         parts.append(PASSAGES.format(passages=shown))
     narrowed = FILTER.format(filter=", ".join(f"{key} {value}" for key, value in sorted(filter.items()))) if filter else ""

@@ -202,8 +202,7 @@ def _made(
     )
     model = tools.adapter.id if tools.adapter else f"model:{tools.chat.name}"
     return Answer(
-        id="answer:"
-        + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed),
+        id="answer:" + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed),
         question=ask.question,
         asker=ask.asker.id,
         arm=arm.name,

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.option("--filter", "-f", "filters", multiple=True, metavar="KEY=VALUE", help="narrow the documents, e.g. version=5")
 @click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
 @verb
-def command(
-    folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool
-) -> int:
+def command(folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool) -> int:
     """Answer one question with citations."""
     narrowed = {}
     for item in filters:
@@ -46,17 +44,13 @@ def _print(answer: Answer) -> None:
         return
     say(answer.said)
     for citation in answer.cited:
-        say(
-            f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, characters {citation.start}–{citation.end})"
-        )
+        say(f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, characters {citation.start}–{citation.end})")
     if answer.quoted and not answer.cited:
         say(f"  (the model offered a quote that is in none of its passages; it was dropped: “{answer.quoted}”)")
     if answer.reply:
         say(
             "  "
-            + ", ".join(
-                f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value
-            )
+            + ", ".join(f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value)
         )
     times = answer.seconds
     say(

@@ -41,14 +41,10 @@ def _print(evaluation: Evaluation, estimates: object) -> None:
         for arm in evaluation.arms:
             found = by_cell.get((arm.name, metric))
             row.append(
-                "–"
-                if found is None or found.value is None
-                else f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}] n={found.n}"
+                "–" if found is None or found.value is None else f"{found.value:.3f} [{found.low:.2f}, {found.high:.2f}] n={found.n}"
             )
         rows.append(row)
     table(["metric", *(arm.name for arm in evaluation.arms)], rows)
     for arm, reason in evaluation.not_run.items():
         say(f"{arm}: not run: {reason}")
-    say(
-        f"{evaluation.run_id}: {len(evaluation.examples)} questions; look {evaluation.looks} at this test set; {evaluation.folder}"
-    )
+    say(f"{evaluation.run_id}: {len(evaluation.examples)} questions; look {evaluation.looks} at this test set; {evaluation.folder}")

@@ -26,12 +26,7 @@ def command(folder: str, as_json: bool, shown: str | None, names: tuple[str, ...
             for number, row in enumerate(shown_rows, start=1):
                 carrying = sum(carries for _, carries in row)
                 say(f"{name}, row {number}: {len(row)} tokens, {carrying} of them carry loss (bold)")
-                say(
-                    "".join(
-                        click.style(text, bold=True, fg="green") if carries else click.style(text, dim=True)
-                        for text, carries in row
-                    )
-                )
+                say("".join(click.style(text, bold=True, fg="green") if carries else click.style(text, dim=True) for text, carries in row))
                 say()
         return 0
     versions = project.tune(list(names) or None)

@@ -63,9 +63,7 @@ def tools_for(
     if arm.adapter is not None:
         adapter = versions.get(arm.adapter)
         if adapter is None:
-            raise StateError(
-                f"arm {arm.name!r} needs the adapter {arm.adapter!r}, which is not tuned yet", "type: groundtune tune"
-            )
+            raise StateError(f"arm {arm.name!r} needs the adapter {arm.adapter!r}, which is not tuned yet", "type: groundtune tune")
         wanted = prompt_hash(house.instructions)
         if adapter.prompt_hash != wanted:
             raise StateError(
@@ -120,9 +118,7 @@ def shots_for(arm: Arm, content: Content, house: House) -> tuple[Shot, ...]:
 
 def _evidence(example: Example, content: Content) -> tuple[Block, ...]:
     return tuple(
-        Block(
-            source=item.document_id.removeprefix("document:"), heading=content.documents[item.document_id].title, text=item.quote
-        )
+        Block(source=item.document_id.removeprefix("document:"), heading=content.documents[item.document_id].title, text=item.quote)
         for item in example.evidence
     )
 

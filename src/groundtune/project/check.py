@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groundtune.errors import ConfigError, GroundtuneError, UnknownName
+from groundtune.errors import ConfigError, GroundtuneError
 from groundtune.project import content as contents
 from groundtune.project.estimate import Line, estimate
 
@@ -37,9 +37,7 @@ def check(project: Project) -> Report:
     content, problems = contents.read(project.folder, project.settings)
     problems += _rubric(project)
     if content is None:
-        return Report(
-            problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=()
-        )
+        return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
     splits = Counter(example.split for example in content.examples)
     counts = {
         "documents": len(content.documents),
@@ -47,14 +45,11 @@ def check(project: Project) -> Report:
         **{name: splits[name] for name in ("train", "dev", "test")},
     }
     kinds = {
-        name: dict(Counter(example.kind for example in content.examples if example.split == name))
-        for name in ("train", "dev", "test")
+        name: dict(Counter(example.kind for example in content.examples if example.split == name)) for name in ("train", "dev", "test")
     }
     warnings = []
     if splits["test"] and all(example.answerable for example in content.split("test")):
-        warnings.append(
-            "the test set has no question that must be refused: it cannot show whether an arm knows what it does not know"
-        )
+        warnings.append("the test set has no question that must be refused: it cannot show whether an arm knows what it does not know")
     if 0 < splits["test"] < 100:
         warnings.append(f"the test set has {splits['test']} questions: expect wide intervals")
     if project.settings.tuning and not splits["train"]:
@@ -76,13 +71,7 @@ def check(project: Project) -> Report:
 
 
 def _rubric(project: Project) -> list[GroundtuneError]:
-    """Return a problem for every metric that the rubric names and nobody measures."""
-    from groundtune.scores.metrics import METRICS
+    """Return what is wrong with the rubric: metrics that nobody measures, gates without a limit."""
+    from groundtune.project.decide import rubric_of
 
-    rubric = project.settings.rubric
-    named = [rubric.primary, rubric.intolerable, *(gate.metric for gate in rubric.gates)]
-    return [
-        UnknownName.of("metric in [rubric]", name, sorted(METRICS), "mend groundtune.toml, then type: groundtune check")
-        for name in dict.fromkeys(named)
-        if name not in METRICS and not name.startswith("field:")
-    ]
+    return rubric_of(project).problems()

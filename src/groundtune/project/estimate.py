@@ -81,9 +81,7 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
     for name, recipe in settings.tuning.items():
         shown = (recipe.distractors + 1) * settings.chunks.max_tokens * 0.8 if recipe.passages else 0
         rows = train[: recipe.max_rows] if recipe.max_rows else train
-        read = (
-            sum(round(system + shown + tokens_in(row.question) + tokens_in(str(dict(row.reply)))) for row in rows) * recipe.epochs
-        )
+        read = sum(round(system + shown + tokens_in(row.question) + tokens_in(str(dict(row.reply)))) for row in rows) * recipe.epochs
         depth = 1.0 if recipe.layers is None else recipe.layers / 30
         lines.append(priced(f"tune {name}", read, 0, read * (1 + depth) / TRAINING_SHARE))
     for arm in arms:

@@ -156,8 +156,6 @@ def _keep(project: Project, evaluation: Evaluation, run_id: str) -> None:
         {"schema": 1, "run": run_id, "inputs": evaluation.inputs, "answers": counts, "not_run": evaluation.not_run},
     )
     edges = [(answer.id, run_id) for rows in evaluation.answers.values() for answer in rows]
-    edges += [
-        (answer.id, passage.chunk.id) for rows in evaluation.answers.values() for answer in rows for passage in answer.passages
-    ]
+    edges += [(answer.id, passage.chunk.id) for rows in evaluation.answers.values() for answer in rows for passage in answer.passages]
     project.ledger.link(run_id, edges)
     project.ledger.end(run_id, "done", {"folder": str(folder.relative_to(project.folder)), "answers": counts})

@@ -141,6 +141,18 @@ class Project:
 
         return ingest(self)
 
+    def index_versions(self) -> list[IndexVersion]:
+        """Return the finished index versions, oldest first."""
+        from groundtune.chunks.build import versions
+
+        return versions(self.state / "index")
+
+    def verify_index(self) -> list[str]:
+        """Compare the live index with its manifest and the documents; return what differs, in words."""
+        from groundtune.chunks.build import verify
+
+        return verify(self.state / "index", embed=self.embed, splitter=self.splitter, documents=list(self.content.documents.values()))
+
     def tune(self, names: Sequence[str] | None = None) -> list[ModelVersion]:
         """Train the adapters of the [tuning.*] tables, or those named; what is there already is not trained again."""
         from groundtune.project.tune import tune

@@ -67,6 +67,4 @@ def _announce(project: Project, report: object) -> None:
     currency = project.settings.costs.currency
     note(f"estimate: {spent}, {total['read']:,} tokens read, {total['written']:,} written, {total['money']:.2f} {currency}")
     if report.detectable is not None:
-        note(
-            f"the test set can show differences of {report.detectable:.2f} or more in {project.settings.rubric.primary} (80 % power)"
-        )
+        note(f"the test set can show differences of {report.detectable:.2f} or more in {project.settings.rubric.primary} (80 % power)")

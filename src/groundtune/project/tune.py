@@ -122,7 +122,6 @@ def preview(project: Project, name: str, count: int) -> list[list[tuple[str, boo
     tokenizer = load_tokenizer(project.settings.chat.model_dump())
     encoded = encode(rows, tokenizer, project.settings.tuning[name].max_tokens)
     return [
-        [(tokenizer.decode([token]), False) for token in row.prompt]
-        + [(tokenizer.decode([token]), True) for token in row.completion]
+        [(tokenizer.decode([token]), False) for token in row.prompt] + [(tokenizer.decode([token]), True) for token in row.completion]
         for row in encoded
     ]

@@ -26,9 +26,7 @@ SCHEMA = 1
 WEIGHTS = "adapter_model.safetensors"
 
 
-def version_key(
-    *, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row], base: str, prompt_hash: str, seed: int
-) -> str:
+def version_key(*, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row], base: str, prompt_hash: str, seed: int) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter."""
     return fingerprint(name, recipe.model_dump(), rows.fingerprint, fingerprint(dev_rows), base, prompt_hash, seed)
 
@@ -98,7 +96,7 @@ def make(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=0.0,
-        target_modules="all-linear",
+        target_modules=linear_names(model),
         layers_to_transform=None if recipe.layers is None else list(range(max(0, depth - recipe.layers), depth)),
         task_type="CAUSAL_LM",
     )
@@ -151,12 +149,20 @@ def make(
     return made
 
 
+def linear_names(model: Any) -> list[str]:
+    """Return the names of the linear layers inside the model's blocks: attention and MLP projections, never the output layer."""
+    import torch
+
+    output = model.get_output_embeddings()
+    return sorted(
+        {name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and part is not output}
+    )
+
+
 def card(version: ModelVersion, rows: TrainSet, base_name: str) -> str:
     """Return the model card: what it is for, what it was made from, what it was measured at."""
     recipe = "\n".join(f"| {key} | {value} |" for key, value in version.recipe.items())
-    left_out = (
-        "\n".join(f"- {count} rows left out: {reason}" for reason, count in sorted(rows.left_out.items())) or "- none left out"
-    )
+    left_out = "\n".join(f"- {count} rows left out: {reason}" for reason, count in sorted(rows.left_out.items())) or "- none left out"
     documents = "\n".join(f"- {item}" for item in version.document_ids)
     return f"""# {version.id}
 

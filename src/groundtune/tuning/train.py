@@ -92,6 +92,19 @@ def schedule(lengths: Sequence[int], *, batch: int, epoch: int, seed: int) -> li
     return batches
 
 
+def parts_of(batch: Sequence[Encoded], memory_tokens: int) -> list[list[Encoded]]:
+    """Cut a batch into parts of at most ``memory_tokens`` tokens, padding included, so that one part at a time is in memory.
+
+    The gradients of the parts add up to the batch's, so the cut changes memory and not what is learned.
+    """
+    parts: list[list[Encoded]] = [[]]
+    for row in sorted(batch, key=len):
+        if parts[-1] and (len(parts[-1]) + 1) * len(row) > memory_tokens:
+            parts.append([])
+        parts[-1].append(row)
+    return parts
+
+
 def rate_at(step: int, total: int, recipe: TuningTable) -> float:
     """Return the learning rate of a step (from 0): linear warm-up, then a cosine down to a tenth."""
     warm = max(1, round(total * recipe.warmup))
@@ -169,15 +182,19 @@ def train(
             torch.manual_seed(seed + state.step)
             model.train()
             batch = [data[index] for index in steps[state.step]]
-            loss, carrying = batch_loss(model, batch, pad, autocast)
-            (loss / carrying).backward()
+            carrying = sum(len(row.completion) for row in batch)
+            value = 0.0
+            for part in parts_of(batch, recipe.memory_tokens):
+                loss, _ = batch_loss(model, part, pad, autocast)
+                (loss / carrying).backward()
+                value += float(loss.detach())
             torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             state.step += 1
             seen = sum(len(row) for row in batch)
             state.tokens += seen
-            state.history.append({"step": state.step, "loss": round(float(loss.detach()) / carrying, 6)})
+            state.history.append({"step": state.step, "loss": round(value / carrying, 6)})
             last = state.step == len(steps)
             shown = {"loss": f"{state.history[-1]['loss']:.3f}"}
             if state.step % recipe.evaluate_every == 0 or last:
@@ -241,9 +258,7 @@ def _checkpoint(folder: Path, trained: Mapping[str, Any], optimiser: Any, state:
     tensors = {f"parameter/{name}": value.detach().contiguous() for name, value in trained.items()}
     for name, value in trained.items():
         for key, moment in optimiser.state[value].items():
-            tensors[f"{key}/{name}"] = (
-                moment.detach().reshape(-1).contiguous() if moment.ndim == 0 else moment.detach().contiguous()
-            )
+            tensors[f"{key}/{name}"] = moment.detach().reshape(-1).contiguous() if moment.ndim == 0 else moment.detach().contiguous()
     with storing(target):
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

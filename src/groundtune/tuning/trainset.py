@@ -83,17 +83,13 @@ def build(
             reply = dict(house.fallback_reply)
             if label_field and label_field in example.reply:
                 reply[label_field] = example.reply[label_field]
-            completion = reply_text(
-                {**reply, house.answer_field: house.fallback}, house.answer_field, structured=house.structured
-            )
+            completion = reply_text({**reply, house.answer_field: house.fallback}, house.answer_field, structured=house.structured)
         else:
             completion = reply_text(example.reply, house.answer_field, structured=house.structured)
         rows.append(
             Row(
                 example_id=example.id,
-                messages=render(
-                    example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)
-                ),
+                messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
                 completion=completion,
                 document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
             )
@@ -103,13 +99,9 @@ def build(
         left_out["above max_rows"] += len(rows) - len(kept)
         rows = [rows[index] for index in kept]
     if not rows:
-        raise StateError(
-            "no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check"
-        )
+        raise StateError("no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check")
     document_ids = tuple(sorted({item for row in rows for item in row.document_ids}))
-    readers = (
-        frozenset.intersection(*(documents[item].readers for item in document_ids)) if document_ids else frozenset(["everyone"])
-    )
+    readers = frozenset.intersection(*(documents[item].readers for item in document_ids)) if document_ids else frozenset(["everyone"])
     if not readers:
         raise StateError(
             "nobody could read this adapter: its training rows draw on documents that share no reader",

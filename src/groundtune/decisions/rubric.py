@@ -1,0 +1,101 @@
+"""What decides, written before anything is measured.
+
+Rubric(primary="token_f1", smallest_gain=0.05, gates=(Gate(metric="valid_json", min=0.95),), prefer=("prompt", "rag", "hybrid"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from groundtune.errors import ConfigError, GroundtuneError
+from groundtune.files import fingerprint
+from groundtune.scores.metrics import metric_named
+
+if TYPE_CHECKING:
+    from groundtune.config import RubricTable
+
+_HINT = "mend [rubric] in groundtune.toml, then type: groundtune check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What an arm must reach to be shipped: ``min`` or ``max``, of the mean, or of the unfavourable end of its interval (``bound``)."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    on: Literal["value", "bound"] = "value"
+
+    def __str__(self) -> str:
+        limit = f"at least {self.min:g}" if self.min is not None else f"at most {self.max:g}"
+        return f"{self.metric} {limit}" + (", interval included" if self.on == "bound" else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    """The rule of a decision.
+
+    ``primary`` ranks the arms that pass every gate; ``smallest_gain``, in its unit, is the least that is worth a less simple arm;
+    ``alpha`` bounds the chance of preferring a less simple arm that is no better. ``intolerable`` is the metric of which more than
+    ``intolerable_max`` is never shipped. ``prefer`` lists the arms, simplest first.
+    """
+
+    primary: str = "token_f1"
+    smallest_gain: float = 0.05
+    alpha: float = 0.05
+    gates: tuple[Gate, ...] = ()
+    intolerable: str = "leak"
+    intolerable_max: float = 0.0
+    prefer: tuple[str, ...] = ()
+    resamples: int = 10_000
+    assumptions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, table: RubricTable, prefer: Sequence[str]) -> Rubric:
+        """Return the rubric that ``[rubric]`` of groundtune.toml describes; ``prefer`` is the arms in their order there."""
+        return cls(
+            primary=table.primary,
+            smallest_gain=table.smallest_gain,
+            alpha=table.alpha,
+            gates=tuple(Gate(metric=gate.metric, min=gate.min, max=gate.max, on=gate.on) for gate in table.gates),
+            intolerable=table.intolerable,
+            intolerable_max=table.intolerable_max,
+            prefer=tuple(prefer),
+            resamples=table.resamples,
+            assumptions=tuple(table.assumptions),
+        )
+
+    @property
+    def hash(self) -> str:
+        """Fingerprint of the whole rule."""
+        return fingerprint(self)
+
+    @property
+    def all_gates(self) -> tuple[Gate, ...]:
+        """The gates, the intolerable metric's first."""
+        return (Gate(metric=self.intolerable, max=self.intolerable_max), *self.gates)
+
+    def problems(self) -> list[GroundtuneError]:
+        """Return what is wrong with the rule, all at once: unknown metrics, gates out of range, a primary that cannot pair arms."""
+        found: list[GroundtuneError] = []
+        for number, gate in enumerate(self.gates):
+            if (gate.min is None) == (gate.max is None):
+                found.append(ConfigError(f"rubric.gates.{number} ({gate.metric}): give either min or max", _HINT))
+        for name in dict.fromkeys([self.primary, self.intolerable, *(gate.metric for gate in self.gates)]):
+            try:
+                metric_named(name)
+            except GroundtuneError as error:
+                found.append(error)
+        if not found and not metric_named(self.primary).paired:
+            found.append(
+                ConfigError(
+                    f"rubric.primary is {self.primary!r}, which applies to other questions for one arm than for another;"
+                    " choose one that applies to every question",
+                    _HINT,
+                )
+            )
+        if self.smallest_gain <= 0 or not 0 < self.alpha < 0.5:
+            found.append(ConfigError("rubric.smallest_gain must be above 0, and rubric.alpha between 0 and 0.5", _HINT))
+        return found

@@ -1,0 +1,170 @@
+"""A chat model on this machine: base and adapters behind one ``complete``, greedy, in batches.
+
+    open({"model": "smollm2-135m-instruct"}).complete([Request(messages=…)], limit=160, adapter=Path("models/hybrid-3f2a9c1e"))
+
+One copy of the base weights serves every adapter: they are kept by fingerprint, switched per call, and switched off for the base.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundtune.errors import MissingExtra, WeightsError
+from groundtune.files import file_sha256, fingerprint
+from groundtune.models.batches import by_length
+from groundtune.models.chat import Completion, Request
+from groundtune.models.local.generate import Row, generate
+from groundtune.models.local.grammar import Grammar, token_table
+from groundtune.models.local.load import EMBEDDED, load_base, load_tokenizer
+
+__all__ = ["LocalChat", "load_base", "load_tokenizer", "open"]
+
+MOST_ROWS = 16
+# Rows × longest prompt of a batch: bounds the memory for keys and values (1.1 GB in fp32 for the embedded model).
+TOKEN_BUDGET = 24_576
+ADAPTER = "adapter_model.safetensors"
+
+
+def open(settings: Mapping[str, Any]) -> LocalChat:
+    """Open a model by ``model`` (embedded name, folder, GGUF file or hub id), ``dtype``, ``context`` (tokens) and ``batch`` (rows)."""
+    return LocalChat(settings)
+
+
+class LocalChat:
+    """A decoder on this machine. ``plan`` makes batches of similar length; ``complete`` answers one batch."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._model, self._tokenizer, self.fingerprint = load_base(settings)
+        self.name = str(settings.get("model") or EMBEDDED)
+        trained = int(getattr(self._model.config, "max_position_embeddings", None) or 2048)
+        self.context = min(int(settings.get("context") or trained), trained)
+        self._rows = max(1, min(int(settings.get("batch") or MOST_ROWS), MOST_ROWS))
+        self._ends = _end_tokens(self._model, self._tokenizer)
+        pad = self._tokenizer.pad_token_id
+        self._pad = int(pad if pad is not None else min(self._ends))
+        self._adapters: dict[Path, tuple[str, str]] = {}
+        self._peft: Any = None
+        self._token_table: Any = None
+        self._grammars: dict[str, Grammar] = {}
+        # The first pass through a model is slower than the rest; it must not be charged to whichever arm comes first.
+        generate(self._model, [Row(prompt=[self._pad] * 4)], limit=2, ends=self._ends, pad=self._pad)
+
+    def count(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """Return how many tokens the prompt has after the chat template."""
+        return len(self._encode(messages))
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Return batches of neighbours in length, longest first, of at most 16 rows."""
+        return by_length([self.count(request.messages) for request in requests], self._rows, TOKEN_BUDGET)
+
+    def complete(
+        self,
+        requests: Sequence[Request],
+        *,
+        limit: int,
+        schema: Mapping[str, Any] | None = None,
+        adapter: Path | None = None,
+        seed: int = 0,
+    ) -> list[Completion]:
+        """Answer one batch, in order. A prompt that leaves no room for ``limit`` tokens is a failure; its neighbours are answered.
+
+        Decoding is greedy, so the same batch gives the same texts; ``seed`` is set for models that draw numbers themselves.
+        """
+        grammar = self._grammar(schema) if schema is not None else None
+        with self._switched(adapter):
+            began = time.perf_counter()
+            prompts = [self._encode(request.messages) for request in requests]
+            fits = [len(prompt) + limit <= self.context for prompt in prompts]
+            rows = [Row(prompt=prompt, matcher=grammar.matcher() if grammar else None) for prompt in prompts]
+            runnable = [row for row, fit in zip(rows, fits, strict=True) if fit]
+            spent = time.perf_counter() - began
+            if runnable:
+                torch.manual_seed(seed)
+                generate(self._model, runnable, limit=limit, ends=self._ends, pad=self._pad)
+        return [
+            Completion(
+                text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),
+                prompt_tokens=len(row.prompt),
+                completion_tokens=len(row.tokens),
+                first_token_seconds=None if row.first is None else row.first + spent,
+                total_seconds=row.total + spent,
+                batch=len(runnable),
+                truncated=row.truncated,
+            )
+            if fit
+            else self._too_long(len(row.prompt), limit, len(requests))
+            for row, fit in zip(rows, fits, strict=True)
+        ]
+
+    def _too_long(self, tokens: int, limit: int, batch: int) -> Completion:
+        why = f"the prompt is {tokens:,} tokens; with {limit:,} for the answer that exceeds the context of {self.context:,} tokens of {self.name}"
+        return Completion(
+            text="", prompt_tokens=tokens, completion_tokens=0, first_token_seconds=None, total_seconds=0.0, batch=batch, failure=why
+        )
+
+    def _encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        # The same two steps as in training: template to text, text to ids, so that a prompt is the same tokens in both.
+        text = self._tokenizer.apply_chat_template([dict(message) for message in messages], add_generation_prompt=True, tokenize=False)
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
+        key = fingerprint(schema)
+        if key not in self._grammars:
+            if self._token_table is None:
+                self._token_table = token_table(self._tokenizer, self._model.config.vocab_size, sorted(self._ends))
+            grammar = Grammar(self._token_table, schema)
+            # The first mask takes a second; like the first pass, it belongs to loading.
+            grammar.matcher().mask(torch.zeros((self._model.config.vocab_size + 31) // 32, dtype=torch.int32))
+            self._grammars[key] = grammar
+        return self._grammars[key]
+
+    @contextmanager
+    def _switched(self, adapter: Path | None) -> Iterator[None]:
+        if adapter is None:
+            if self._peft is None:
+                yield
+            else:
+                with self._peft.disable_adapter():
+                    yield
+            return
+        self._peft_set(adapter)
+        yield
+
+    def _peft_set(self, folder: Path) -> None:
+        """Load the adapter in ``folder`` where that was not done, and switch to it. Raises ``WeightsError``."""
+        try:
+            from peft import PeftModel
+        except ModuleNotFoundError as error:
+            raise MissingExtra.of(error.name or "peft", "local") from error
+        place = folder.resolve()
+        if not (place / ADAPTER).is_file():
+            raise WeightsError(f"{folder}: holds no {ADAPTER}", "type: groundtune tune")
+        stat = (place / ADAPTER).stat()
+        stamp = f"{stat.st_size}-{stat.st_mtime_ns}"
+        known = self._adapters.get(place)
+        if known is None or known[0] != stamp:
+            name = f"a{file_sha256(place / ADAPTER)[:16]}"
+            try:
+                if self._peft is None:
+                    self._peft = PeftModel.from_pretrained(self._model, str(place), adapter_name=name)
+                elif name not in self._peft.peft_config:
+                    self._peft.load_adapter(str(place), adapter_name=name)
+            except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise WeightsError(f"{folder}: is no adapter for {self.name} ({reason})", "type: groundtune tune") from error
+            self._peft.eval()
+            known = self._adapters[place] = (stamp, name)
+        self._peft.set_adapter(known[1])
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    named = getattr(model.generation_config, "eos_token_id", None)
+    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    return frozenset(int(end) for end in ends if end is not None)

@@ -1,0 +1,97 @@
+"""An evaluation and the rubric → a decision, as Markdown, JSON and a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from groundtune import __version__
+from groundtune.decisions import record
+from groundtune.decisions.decide import decide as apply_rubric
+from groundtune.decisions.page import Evidence, page
+from groundtune.decisions.rubric import Rubric
+from groundtune.decisions.weigh import weigh
+from groundtune.files import write_atomic
+from groundtune.project import lock as locks
+from groundtune.types import Decision, Estimate
+
+if TYPE_CHECKING:
+    from groundtune.project.evaluate import Evaluation
+    from groundtune.project.main import Project
+
+
+def rubric_of(project: Project) -> Rubric:
+    """Return the rubric of groundtune.toml; the arms' order there is their simplicity."""
+    return Rubric.of(project.settings.rubric, [arm.name for arm in project.settings.arms])
+
+
+def estimates_of(project: Project, evaluation: Evaluation) -> tuple[Estimate, ...]:
+    """Return every mean and paired difference that the rubric looks at; questions of one source are resampled together."""
+    clusters = {example.id: example.split_group for example in evaluation.examples}
+    return weigh(evaluation.scores, rubric_of(project), evaluation.arms, clusters, seed=project.settings.project.seed)
+
+
+def decide(project: Project, evaluation: Evaluation) -> Decision:
+    """Apply the rubric, number the decision, and write its three files; the JSON, written last, is the record."""
+    settings = project.settings
+    rubric = rubric_of(project)
+    lock = locks.read(project.folder)
+    relocked = len(lock.relocked) if lock else 0
+    today = datetime.now(UTC).date()
+    draft = apply_rubric(
+        estimates_of(project, evaluation),
+        rubric,
+        evaluation.arms,
+        owner=settings.project.owner,
+        made_on=today,
+        revisit_on=today + timedelta(days=settings.project.revisit_days),
+        inputs={**evaluation.inputs, "groundtune": __version__},
+        not_run=evaluation.not_run,
+        assumptions=_assumptions(relocked),
+        not_covered=_not_covered(project, evaluation),
+        currency=settings.costs.currency,
+        looks=evaluation.looks,
+    )
+    folder = project.folder / "decisions"
+    decision = record.write(draft, folder)
+    html = page(
+        decision,
+        Evidence(
+            project=settings.project.name,
+            currency=settings.costs.currency,
+            arms=evaluation.arms,
+            examples=evaluation.examples,
+            answers=evaluation.answers,
+            scores=evaluation.scores,
+            not_run=evaluation.not_run,
+            documents=project.content.documents,
+            gates={gate.metric: str(gate).removeprefix(f"{gate.metric} ") for gate in rubric.all_gates},
+            smallest_gain=rubric.smallest_gain,
+            looks=evaluation.looks,
+            relocked=relocked,
+            run_id=evaluation.run_id,
+        ),
+    )
+    write_atomic(folder / f"{decision.id.removeprefix('decision:')}.html", html)
+    project.ledger.link(evaluation.run_id, [(decision.id, evaluation.run_id)])
+    return decision
+
+
+def _assumptions(relocked: int) -> list[str]:
+    if not relocked:
+        return []
+    return [
+        f"The test set, the rubric or the arms were changed and locked again {relocked} time(s); groundtune.lock lists the earlier locks."
+    ]
+
+
+def _not_covered(project: Project, evaluation: Evaluation) -> list[str]:
+    said = ["Other seeds: every adapter was trained once, so how much luck is in a training run is not in these intervals."]
+    if not any(not example.answerable for example in evaluation.examples):
+        said.append("Questions that must be refused: the test set has none.")
+    if len(evaluation.arms) < len(project.arms):
+        said.append(
+            "Arms of groundtune.toml that were left out by hand: "
+            + ", ".join(arm.name for arm in project.arms if arm.name not in {run.name for run in evaluation.arms})
+        )
+    return said

@@ -1,0 +1,1 @@
+"""Answers and the examples they belong to → scores → estimates with their intervals."""

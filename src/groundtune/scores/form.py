@@ -1,0 +1,57 @@
+"""The shape of a reply: whether it is valid by the schema, and whether its closed fields hold the right values."""
+
+from __future__ import annotations
+
+from groundtune.examples.schema import check
+from groundtune.files import fingerprint
+from groundtune.scores.scorer import Applies, Context, Mark, Scorer
+from groundtune.types import Answer, Example
+
+
+def needs_schema(answer: Answer, example: Example, context: Context) -> str | None:
+    """Say why the shape of replies cannot be judged."""
+    return "the project has no reply schema" if context.reply_schema is None else None
+
+
+def valid_json(answer: Answer, example: Example, context: Context) -> Mark:
+    """Mark 1 when the whole output is one JSON object that the reply schema accepts."""
+    if context.reply_schema is None:
+        return Mark(None, "the project has no reply schema")
+    if answer.reply is None:
+        return Mark(0.0, "the output is not one JSON object")
+    problems = check(answer.reply, context.reply_schema)
+    return Mark(0.0, "; ".join(problems)) if problems else Mark(1.0, "one JSON object, valid by the schema")
+
+
+def schema_settings(context: Context) -> str:
+    """Return which schema counts."""
+    return "schema:" + ("none" if context.reply_schema is None else fingerprint(context.reply_schema))
+
+
+def field_equals(name: str) -> Scorer:
+    """Return a scorer that marks 1 when the reply's field equals the wanted reply's; blanks around a text do not count."""
+
+    def score(answer: Answer, example: Example, context: Context) -> Mark:
+        wanted = _bare(example.reply[name])
+        if answer.reply is None:
+            return Mark(0.0, f"no reply object; wanted {name} {wanted!r}")
+        if name not in answer.reply:
+            return Mark(0.0, f"the reply has no {name}; wanted {wanted!r}")
+        given = _bare(answer.reply[name])
+        right = type(given) is type(wanted) and given == wanted
+        return Mark(float(right), f"{name} is {given!r}" + ("" if right else f"; wanted {wanted!r}"))
+
+    return score
+
+
+def field_wanted(name: str) -> Applies:
+    """Return the check that an example's wanted reply has the field."""
+
+    def applies(answer: Answer, example: Example, context: Context) -> str | None:
+        return None if name in example.reply else f"the wanted reply has no {name}"
+
+    return applies
+
+
+def _bare(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
