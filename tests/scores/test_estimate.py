@@ -70,6 +70,7 @@ def test_failed_answers_count_and_are_counted() -> None:
     assert (estimate.value, estimate.n, estimate.n_failed) == (0.9, 20, 2)
     against = compare([*rows, *scores_of([1.0] * 20, arm="b")], "token_f1", "a", "b", **FAST)
     assert (against.value, against.n_failed) == (-0.1, 2)
+    assert compare([*rows, *scores_of([1.0] * 20, arm="b")], "token_f1", "b", "a", **FAST).n_failed == 2
 
 
 def test_a_question_the_metric_does_not_apply_to_is_no_zero() -> None:
@@ -119,7 +120,7 @@ def test_zero_or_one_without_clusters_is_mcnemar_and_with_clusters_is_not() -> N
     assert alone.p_value == pytest.approx(mcnemar(12, 3)) and "test:mcnemar-exact" in alone.signature
     together = compare(rows, "token_f1", "a", "b", CLUSTERS, **FAST)
     assert "test:sign-flip-exact" in together.signature
-    assert together.p_value == pytest.approx(2 / 2**5)  # five clusters that differ: four all for a, one all for b … or all one way
+    assert together.p_value == pytest.approx(12 / 2**5)  # of five clusters four say a: 2 · (5 + 1) patterns are as far out
     parts = compare([*scores_of([0.5] * 20), *scores_of([0.25] * 20, arm="b")], "token_f1", "a", "b", **FAST)
     assert "test:sign-flip|" in parts.signature and parts.p_value == pytest.approx(1 / 1001)
 

@@ -64,9 +64,7 @@ def test_a_hidden_or_unknown_passage_is_a_leak_even_if_the_answer_failed() -> No
 def test_shingles_find_what_a_plain_search_finds(texts: list[list[str]], said: list[str]) -> None:
     index = Shingles({str(number): " ".join(text) for number, text in enumerate(texts)})
     found = dict(index.holders(" ".join(said)))
-    wanted = {
-        run: {str(number) for number, text in enumerate(texts) if run in runs(" ".join(text))} for run in runs(" ".join(said))
-    }
+    wanted = {run: {str(number) for number, text in enumerate(texts) if run in runs(" ".join(text))} for run in runs(" ".join(said))}
     assert found == {run: holders for run, holders in wanted.items() if holders}
 
 

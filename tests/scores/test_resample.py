@@ -56,9 +56,7 @@ def test_random_flips_never_give_zero() -> None:
 
 @pytest.mark.parametrize("row", reference("intervals"), ids=lambda row: row["kind"])
 def test_intervals_are_scipys_bca_over_clusters(row: dict[str, Any]) -> None:
-    low, high = interval(
-        np.array(row["sums"]), np.array(row["counts"]), resamples=100_000, seed=2, level=0.95, low=None, high=None
-    )
+    low, high = interval(np.array(row["sums"]), np.array(row["counts"]), resamples=100_000, seed=2, level=0.95, low=None, high=None)
     # A quantile near 2 % of 100,000 normal draws has a standard error of about 0.01 of theirs.
     assert low == pytest.approx(row["low"], abs=0.05 * row["error"])
     assert high == pytest.approx(row["high"], abs=0.05 * row["error"])
@@ -76,10 +74,18 @@ def test_none_of_k_leaves_open_what_the_exact_binomial_bound_does(row: dict[str,
     assert interval(ones, ones, resamples=1000, seed=1, level=0.95, low=0.0, high=1.0) == (pytest.approx(1 - row["high"]), 1.0)
 
 
-def test_equal_values_without_bounds_and_one_cluster_do_not_break() -> None:
+def test_a_perfect_arm_is_not_trusted_less_than_one_with_a_miss() -> None:
+    counts = np.full(28, 3.0)
+    missed = counts.copy()
+    missed[5] -= 1
+    perfect, nearly = (interval(s, counts, resamples=4000, seed=1, level=0.95, low=0.0, high=1.0) for s in (counts, missed))
+    assert nearly[0] <= perfect[0] < 1.0 and nearly[1] <= perfect[1] == 1.0
+
+
+def test_equal_values_without_bounds_and_one_cluster_have_an_interval() -> None:
     assert interval(np.full(12, 3.0), np.ones(12), resamples=1000, seed=1, level=0.95, low=0.0, high=None) == (3.0, 3.0)
     low, high = interval(np.array([6.0]), np.array([12.0]), resamples=1000, seed=1, level=0.95, low=0.0, high=1.0)
-    assert low < 0.05 and high > 0.95
+    assert low == pytest.approx(0.5 - 0.5 * (1 - 0.025 ** (1 / 12))) and high == pytest.approx(1 - low)
 
 
 @pytest.mark.parametrize(

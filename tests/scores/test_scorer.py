@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_scores import answer, context, example, passage, refusable, OPEN
+from made_scores import OPEN, answer, context, example, passage, refusable
 
 from groundtune.errors import InputError, UnknownName
 from groundtune.scores.metrics import METRICS, metric_named, metrics_for
@@ -49,6 +49,11 @@ def test_a_scorer_that_fails_leaves_a_failed_score(broken: float | Exception) ->
     assert "scorer failed" in scores[0].reason
 
 
+def test_a_metric_without_upper_bound_takes_no_infinity() -> None:
+    endless = replace(METRICS["seconds_total"], score=with_scorer(float("inf")).score)
+    assert [score.value for score in score_all([answer()], [example()], context(), {"own": endless})] == [None]
+
+
 def test_an_example_without_the_answer_field_is_a_failed_score() -> None:
     scores = score_all([answer()], [example(reply={"label": "product"})], context())
     failed = {score.metric for score in scores if score.failed}
@@ -58,9 +63,7 @@ def test_an_example_without_the_answer_field_is_a_failed_score() -> None:
 def test_a_failed_answer_gets_the_worst_value_and_is_counted() -> None:
     scores = {
         score.metric: score
-        for score in score_all(
-            [answer("", failure="timed out", reply=None, passages=(passage(OPEN, 0, 80),))], [example()], context()
-        )
+        for score in score_all([answer("", failure="timed out", reply=None, passages=(passage(OPEN, 0, 80),))], [example()], context())
     }
     for name, metric in metrics_for(context()).items():
         score = scores[name]

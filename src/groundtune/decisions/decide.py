@@ -174,6 +174,8 @@ def _reasons(
             f"{chosen.best} leads the simpler {chosen.candidate} in {primary} by {worded(lead)}: enough to matter"
             f" ({rubric.smallest_gain:g}), but it may be chance (Holm-adjusted {chance(lead.p_holm)}, needed below {rubric.alpha:g})."
         )
+        reached = [f"{name} {worded(measured.mean(primary, name))}" for name in chosen.passing]
+        said.append(f"Of the arms that pass every gate, {primary} is: {'; '.join(reached)}. Nobody surely beats {chosen.candidate}.")
         if chosen.questions_needed:
             said.append(
                 f"About {chosen.questions_needed} further questions of the same mix would show a true lead of {rubric.smallest_gain:g}"
@@ -213,15 +215,18 @@ def _against(measured: Measured, rubric: Rubric, choice: str, other: str, passin
 
 
 def format_reasons(measured: Measured, rubric: Rubric, arms: Sequence[Arm]) -> list[str]:
-    """Return for each fitting pair of arms whether tuning was needed to get the format right, or whether that stays open."""
+    """Return for each fitting pair of arms whether tuning was needed to get the format right, by rules 2 and 4 on ``valid_json``.
+
+    Needed: the tuned arm beats the constrained one. Cannot be told: it leads by the smallest gain, but perhaps by chance.
+    """
     said = []
     for tuned, plain in format_pairs(arms):
         lead = measured.lead(FORMAT, tuned.name, plain.name)
-        if lead.value is None or lead.high is None or lead.p_holm is None:
+        if lead.value is None or lead.p_holm is None:
             continue
         if lead.value >= rubric.smallest_gain and lead.p_holm < rubric.alpha:
             verdict = "Tuning was needed for the format"
-        elif lead.high < rubric.smallest_gain:
+        elif lead.value < rubric.smallest_gain:
             verdict = "Tuning was not needed for the format"
         else:
             verdict = "Whether tuning was needed for the format cannot be told"

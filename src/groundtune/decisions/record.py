@@ -25,9 +25,10 @@ _LIFTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def to_row(decision: Decision) -> dict[str, Any]:
-    """Return the decision as JSON knows it, with the schema number first."""
-    row: dict[str, Any] = plain(decision)
-    return {"schema": SCHEMA, **row}
+    """Return the decision as JSON knows it, with the schema number first. Raises ``ValueError`` for a number that JSON does not know."""
+    row: dict[str, Any] = {"schema": SCHEMA, **plain(decision)}
+    json.dumps(row, allow_nan=False)
+    return row
 
 
 def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
@@ -84,8 +85,9 @@ def write(decision: Decision, folder: Path, render: Callable[[Decision], str] = 
     number = max((int(match[1]) for _, match in _numbered(folder)), default=0) + 1
     name = f"{number:04d}-{_slug(decision)}"
     numbered = replace(decision, id=f"decision:{name}", supersedes=before.id if before is not None else decision.supersedes)
+    row = to_row(numbered)
     write_atomic(folder / f"{name}.md", render(numbered))
-    write_json(folder / f"{name}.json", to_row(numbered))
+    write_json(folder / f"{name}.json", row)
     return numbered
 
 

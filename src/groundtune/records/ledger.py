@@ -69,7 +69,7 @@ class Ledger:
             if found is not None:
                 if found.status != "done":
                     db.execute("UPDATE runs SET status = 'running', ended_at = NULL WHERE id = ?", (found.id,))
-                return found
+                return self.run(found.id)
             number = db.execute("SELECT count(*) FROM runs").fetchone()[0] + 1
             run_id = f"run:{number:04d}-{verb}-{key[:8]}"
             db.execute(

@@ -37,16 +37,16 @@ def interval(
     """Return the BCa bootstrap interval of the mean ``sums.sum() / counts.sum()``, whole clusters drawn with replacement.
 
     Bias and acceleration as in Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 14.3, with clusters for
-    observations. The tails are widened for few clusters as in Hesterberg, What Teachers Should Know About the Bootstrap (2015), section 4.1.
+    observations; the tails are widened for few clusters as in Hesterberg, What Teachers Should Know About the Bootstrap (2015), 4.1.
 
-    Where every value is the same the bootstrap knows of no spread; the interval is then what an exact binomial bound
-    leaves open: at most a share 1 - (tail)^(1/k) of k clusters may be otherwise, and they as far as ``low`` and ``high`` allow.
+    Where every value is the same the bootstrap knows of no spread; the interval is then what an exact binomial bound leaves open: at
+    most a share 1 - (tail)^(1/n) of n questions, taken as independent, may be otherwise, and they as far as ``low`` and ``high`` allow.
     """
     estimate = float(sums.sum() / counts.sum())
     tail = (1 - level) / 2
     clusters = len(sums)
     if np.ptp(sums / counts) < 1e-12 * max(1.0, abs(estimate)):
-        share = 1 - tail ** (1 / clusters)
+        share = 1 - tail ** (1 / float(counts.sum()))
         if low is None or high is None:
             return estimate, estimate
         return estimate - share * (estimate - low), estimate + share * (high - estimate)
@@ -68,7 +68,7 @@ def interval(
 def student(probability: float, freedom: int) -> float:
     """Return the quantile of Student's t, by its expansion about the normal (Abramowitz and Stegun 26.7.5), for 4 degrees or more.
 
-    Good to 0.005 at 97.5 % from 4 degrees on; for fewer the value at 4 is too small, and those intervals come with a warning.
+    Good to 0.005 at 97.5 % from 4 degrees on; at 1 degree it is 11 % too small. Intervals of so few clusters come with a warning.
     """
     z = _NORMAL.inv_cdf(probability)
     terms = (
@@ -77,7 +77,7 @@ def student(probability: float, freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+    return z + sum(term / math.pow(freedom, power + 1) for power, term in enumerate(terms))
 
 
 def _draw(sums: Floats, counts: Floats, resamples: int, seed: int) -> Floats:

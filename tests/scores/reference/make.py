@@ -75,10 +75,11 @@ def intervals() -> dict[str, Any]:
     """
     generator = np.random.default_rng(11)
     rows = []
-    for clusters, most, kind in [(30, 1, "skewed"), (40, 4, "binary"), (25, 6, "difference")]:
+    for clusters, most, kind in [(30, 1, "skewed"), (40, 4, "binary"), (25, 6, "difference"), (12, 1, "very skewed")]:
         counts = generator.integers(1, most + 1, clusters).astype(float)
         draw = {
             "skewed": lambda n: generator.exponential(0.2, n),
+            "very skewed": lambda n: generator.exponential(0.4, n) ** 3,
             "binary": lambda n: (generator.random(n) < generator.beta(4, 2)).astype(float),
             "difference": lambda n: generator.normal(0.05 + generator.normal(0, 0.1), 0.3, n),
         }[kind]
@@ -111,9 +112,7 @@ def intervals() -> dict[str, Any]:
 def quantiles() -> dict[str, Any]:
     """Quantiles of Student's t, and exact binomial bounds for none and for all of k."""
     rows = [{"freedom": f, "probability": p, "t": float(stats.t.ppf(p, f))} for f in (4, 6, 9, 15, 30, 83, 400) for p in (0.95, 0.975)]
-    none = [
-        {"k": k, "high": float(stats.binomtest(0, k).proportion_ci(0.95, method="exact").high)} for k in (10, 25, 84, 300)
-    ]
+    none = [{"k": k, "high": float(stats.binomtest(0, k).proportion_ci(0.95, method="exact").high)} for k in (10, 25, 84, 300)]
     return {"made_with": {"scipy": scipy.__version__}, "student": rows, "none_of": none}
 
 

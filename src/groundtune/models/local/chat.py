@@ -19,6 +19,7 @@ from groundtune.errors import MissingExtra, WeightsError
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request
+from groundtune.models.local.cache import Prefixes
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
 from groundtune.models.local.load import EMBEDDED, load_base, load_tokenizer
@@ -50,6 +51,7 @@ class LocalChat:
         self._pad = int(pad if pad is not None else min(self._ends))
         self._adapters: dict[Path, tuple[str, str]] = {}
         self._peft: Any = None
+        self._prefixes = Prefixes()
         self._token_table: Any = None
         self._grammars: dict[str, Grammar] = {}
         # The first pass through a model is slower than the rest; it must not be charged to whichever arm comes first.
@@ -77,7 +79,7 @@ class LocalChat:
         Decoding is greedy, so the same batch gives the same texts; ``seed`` is set for models that draw numbers themselves.
         """
         grammar = self._grammar(schema) if schema is not None else None
-        with self._switched(adapter):
+        with self._switched(adapter) as label:
             began = time.perf_counter()
             prompts = [self._encode(request.messages) for request in requests]
             fits = [len(prompt) + limit <= self.context for prompt in prompts]
@@ -86,7 +88,7 @@ class LocalChat:
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                generate(self._model, runnable, limit=limit, ends=self._ends, pad=self._pad)
+                generate(self._model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),
@@ -95,6 +97,7 @@ class LocalChat:
                 first_token_seconds=None if row.first is None else row.first + spent,
                 total_seconds=row.total + spent,
                 batch=len(runnable),
+                failure=row.failure,
                 truncated=row.truncated,
             )
             if fit
@@ -103,7 +106,8 @@ class LocalChat:
         ]
 
     def _too_long(self, tokens: int, limit: int, batch: int) -> Completion:
-        why = f"the prompt is {tokens:,} tokens; with {limit:,} for the answer that exceeds the context of {self.context:,} tokens of {self.name}"
+        room = f"the context of {self.context:,} tokens of {self.name}"
+        why = f"the prompt is {tokens:,} tokens; with {limit:,} for the answer that exceeds {room}"
         return Completion(
             text="", prompt_tokens=tokens, completion_tokens=0, first_token_seconds=None, total_seconds=0.0, batch=batch, failure=why
         )
@@ -126,19 +130,18 @@ class LocalChat:
         return self._grammars[key]
 
     @contextmanager
-    def _switched(self, adapter: Path | None) -> Iterator[None]:
-        if adapter is None:
-            if self._peft is None:
-                yield
-            else:
-                with self._peft.disable_adapter():
-                    yield
-            return
-        self._peft_set(adapter)
-        yield
+    def _switched(self, adapter: Path | None) -> Iterator[str]:
+        """Switch to an adapter, or to the base; yield a label for what is switched on."""
+        if adapter is not None:
+            yield self._switch_on(adapter)
+        elif self._peft is None:
+            yield "base"
+        else:
+            with self._peft.disable_adapter():
+                yield "base"
 
-    def _peft_set(self, folder: Path) -> None:
-        """Load the adapter in ``folder`` where that was not done, and switch to it. Raises ``WeightsError``."""
+    def _switch_on(self, folder: Path) -> str:
+        """Load the adapter in ``folder`` where that was not done, switch to it, and return its name. Raises ``WeightsError``."""
         try:
             from peft import PeftModel
         except ModuleNotFoundError as error:
@@ -162,6 +165,7 @@ class LocalChat:
             self._peft.eval()
             known = self._adapters[place] = (stamp, name)
         self._peft.set_adapter(known[1])
+        return known[1]
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

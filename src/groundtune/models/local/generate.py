@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
-from groundtune.models.local.grammar import Matcher, forbid
+from groundtune.models.local.cache import Prefixes, attends_fully, new_cache
+from groundtune.models.local.grammar import Matcher, Stuck, forbid
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Row:
     total: float = 0.0
     done: bool = False
     truncated: bool = False
+    failure: str | None = None
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
@@ -47,56 +48,80 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
     return max(0, shortest)
 
 
-def can_share(config: Any) -> bool:
-    """Whether pads may stand inside the sequence: only where every layer attends to everything before it."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return kinds == {"full_attention"} and not (getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True))
-
-
 @torch.inference_mode()
 def generate(
-    model: Any, rows: Sequence[Row], *, limit: int, ends: frozenset[int], pad: int, clock: Callable[[], float] = time.perf_counter
+    model: Any,
+    rows: Sequence[Row],
+    *,
+    limit: int,
+    ends: frozenset[int],
+    pad: int,
+    prefixes: Prefixes | None = None,
+    label: str = "",
+    clock: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Fill ``tokens``, ``first``, ``total`` and ``truncated`` of every row; seconds count from the call.
 
-    ``limit`` bounds the new tokens of a row; ``ends`` are the tokens that end it (they are not kept).
+    ``limit`` bounds the new tokens of a row; ``ends`` are the tokens that end it (they are not kept). ``prefixes`` remembers shared
+    beginnings between calls, under ``label`` for the adapter that is switched on.
     """
     began = clock()
     device = next(model.parameters()).device
-    shared = shared_prefix([row.prompt for row in rows]) if len(rows) > 1 and can_share(model.config) else 0
-    width = max(len(row.prompt) for row in rows)
-    cache = DynamicCache(config=model.config)
+    for row in rows:
+        _take_forced(row, limit, ends)
+    alive = [row for row in rows if not row.done]
+    if not alive:
+        return
+    prompts = [row.prompt + row.tokens for row in alive]
+    shared = shared_prefix(prompts) if len(prompts) > 1 and attends_fully(model.config) else 0
+    width = max(len(prompt) for prompt in prompts)
+    cache = new_cache(model.config, width + limit)
     if shared:
-        prefix = torch.tensor([rows[0].prompt[:shared]], device=device)
-        model(input_ids=prefix, attention_mask=torch.ones_like(prefix), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(rows))
-    ids = torch.full((len(rows), width - shared), pad, device=device)
-    mask = torch.zeros((len(rows), width), dtype=torch.long, device=device)
-    mask[:, :shared] = 1
-    positions = torch.zeros((len(rows), width - shared), dtype=torch.long, device=device)
-    for number, row in enumerate(rows):
-        rest = len(row.prompt) - shared
-        ids[number, -rest:] = torch.tensor(row.prompt[shared:], device=device)
-        mask[number, width - rest :] = 1
-        positions[number, -rest:] = torch.arange(shared, len(row.prompt), device=device)
-    alive = list(rows)
+        (prefixes or Prefixes()).read(model, prompts[0][:shared], cache, label)
+        cache.batch_repeat_interleave(len(prompts))
+    ids, mask, positions = _left_padded(prompts, shared, width, pad, device)
+    for row in alive:
+        row.queue.clear()
     while True:
         output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
         _choose(alive, output.logits[:, -1], limit, ends, began, clock)
-        keep = [number for number, row in enumerate(alive) if not row.done]
+        keep = _closed_up([row.done for row in alive])
         if not keep:
             return
         if len(keep) < len(alive):
             index = torch.tensor(keep, device=device)
             cache.batch_select_indices(index)
             mask, positions = mask[index], positions[index]
-            alive = [alive[number] for number in keep]
+            alive = [alive[place] for place in keep]
         step = min(len(row.queue) for row in alive)
         ids = torch.tensor([row.queue[:step] for row in alive], device=device)
         for row in alive:
             del row.queue[:step]
         mask = torch.cat([mask, mask.new_ones((len(alive), step))], dim=1)
         positions = positions[:, -1:] + torch.arange(1, step + 1, device=device)
+
+
+def _left_padded(
+    prompts: Sequence[list[int]], shared: int, width: int, pad: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return ids and positions of what follows the shared prefix, (rows, width - shared), and the mask of all, (rows, width)."""
+    ids = torch.full((len(prompts), width - shared), pad, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    mask[:, :shared] = 1
+    for place, prompt in enumerate(prompts):
+        rest = len(prompt) - shared
+        ids[place, -rest:] = torch.tensor(prompt[shared:])
+        positions[place, -rest:] = torch.arange(shared, len(prompt))
+        mask[place, -rest:] = 1
+    return ids.to(device), mask.to(device), positions.to(device)
+
+
+def _closed_up(done: Sequence[bool]) -> list[int]:
+    """Return which row each place holds once those that are done have left: gaps are filled from the end, the others stay."""
+    stay = sum(not item for item in done)
+    spare = [place for place in range(stay, len(done)) if not done[place]]
+    return [place if not done[place] else spare.pop() for place in range(stay)]
 
 
 def _choose(alive: Sequence[Row], logits: torch.Tensor, limit: int, ends: frozenset[int], began: float, clock: Callable[[], float]) -> None:
@@ -124,14 +149,29 @@ def _accept(row: Row, token: int, limit: int, ends: frozenset[int]) -> None:
     if token in ends:
         row.done = True
         return
-    taken = [token]
     if row.matcher is not None:
-        row.matcher.take(token)
-        taken += row.matcher.forced()
-    taken = [item for item in taken if item not in ends][: limit - len(row.tokens)]
-    row.tokens += taken
-    row.queue += taken
-    if row.matcher is not None and row.matcher.finished:
-        row.done = True
-    elif len(row.tokens) >= limit:
+        try:
+            row.matcher.take(token)
+        except Stuck as error:
+            row.done, row.failure = True, f"constrained decoding broke off: {error}"
+            return
+    row.tokens.append(token)
+    row.queue.append(token)
+    _take_forced(row, limit, ends)
+
+
+def _take_forced(row: Row, limit: int, ends: frozenset[int]) -> None:
+    """Add the tokens that the grammar leaves no choice about, and see whether the row has ended."""
+    if row.matcher is not None:
+        try:
+            forced = [token for token in row.matcher.forced() if token not in ends]
+        except Stuck as error:
+            row.done, row.failure = True, f"constrained decoding broke off: {error}"
+            return
+        row.truncated = len(row.tokens) + len(forced) > limit
+        forced = forced[: limit - len(row.tokens)]
+        row.tokens += forced
+        row.queue += forced
+        row.done = row.matcher.finished
+    if not row.done and len(row.tokens) >= limit:
         row.done = row.truncated = True

@@ -15,6 +15,10 @@ import torch
 from groundtune.errors import ConfigError, MissingExtra
 
 
+class Stuck(Exception):
+    """The grammar can go no further: a limit of its parser was hit, or a token came that it does not allow."""
+
+
 class Grammar:
     """One JSON schema, compiled for one tokenizer; ``matcher()`` gives a fresh walk through it for each row."""
 
@@ -22,7 +26,10 @@ class Grammar:
         from llguidance import LLMatcher
 
         self._tokens = tokens
-        self._text = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_flexible": False})
+        # The very spaces of json.dumps, as in the replies that adapters are trained on; a model left free to choose can fill the limit
+        # with blanks.
+        form = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        self._text = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=form)
         wrong = LLMatcher.validate_grammar(self._text, tokens)
         if wrong:
             raise ConfigError(
@@ -46,13 +53,13 @@ class Matcher:
         """Return the tokens that must come next and take them; empty where the model has a choice."""
         found: list[int] = self._walk.compute_ff_tokens()
         if found and not self._walk.consume_tokens(found):
-            raise RuntimeError(self._walk.get_error())
+            raise Stuck(self._walk.get_error() or "the grammar allows no further token")
         return found
 
     def take(self, token: int) -> None:
         """Go on by a token that the mask allowed."""
         if not self._walk.consume_token(token):
-            raise RuntimeError(self._walk.get_error())
+            raise Stuck(self._walk.get_error() or "the grammar allows no further token")
 
     def mask(self, row: torch.Tensor) -> None:
         """Write the allowed tokens as bits into ``row``, an int32 CPU tensor of ⌈vocabulary / 32⌉."""

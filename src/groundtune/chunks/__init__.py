@@ -1,0 +1,1 @@
+"""Document → ``Chunk``s, kept in a versioned index."""

@@ -1,0 +1,207 @@
+"""The default index: a LanceDB table with vectors, BM25, readers and metadata, read at one tagged version.
+
+Permissions are part of both queries and are applied before ranking (``prefilter``). Up to ``EXACT_ROWS`` rows vectors are compared exactly;
+above that an IVF_RQ index proposes and exact distances decide, and small permitted sets are compared exactly all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.access.filter import Predicate, literal, narrow
+from groundtune.chunks.index import Found, labels, search_text
+from groundtune.errors import MissingExtra, StorageError
+from groundtune.types import Chunk
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Otherwise the engine prints a warning for each query.
+os.environ.setdefault("LANCE_LOG", "error")
+
+EXACT_ROWS = 20_000
+EXACT_PERMITTED = 5_000
+COLUMNS = (
+    "id",
+    "document_id",
+    "document_hash",
+    "ordinal",
+    "text",
+    "start",
+    "end",
+    "heading_path",
+    "title",
+    "readers",
+    "tokens",
+    "metadata_json",
+)
+
+
+def connect(folder: Path) -> Any:
+    """Open (and create) the database folder, reading what other processes committed. Raises ``MissingExtra``."""
+    try:
+        import lancedb
+    except ModuleNotFoundError as error:
+        raise MissingExtra.of(error.name or "lancedb", "local") from error
+    from datetime import timedelta
+
+    return lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+
+
+def schema(dimensions: int) -> Any:
+    """Return the Arrow schema of a table of chunks with vectors of that many dimensions."""
+    import pyarrow as pa
+
+    # The engine uses an index over a list column only where the list's items are called "item".
+    texts = pa.list_(pa.field("item", pa.string()))
+    return pa.schema(
+        [
+            pa.field("id", pa.string()),
+            pa.field("document_id", pa.string()),
+            pa.field("document_hash", pa.string()),
+            pa.field("ordinal", pa.int32()),
+            pa.field("text", pa.string()),
+            pa.field("search_text", pa.string()),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("heading_path", texts),
+            pa.field("title", pa.string()),
+            pa.field("readers", texts),
+            pa.field("tokens", pa.int32()),
+            pa.field("metadata", texts),
+            pa.field("metadata_json", pa.string()),
+            pa.field("vector", pa.list_(pa.float32(), dimensions)),
+        ]
+    )
+
+
+def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
+    """Return chunks and their vectors (n, d) as an Arrow table."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {
+        "id": [chunk.id for chunk in chunks],
+        "document_id": [chunk.document_id for chunk in chunks],
+        "document_hash": [chunk.document_hash for chunk in chunks],
+        "ordinal": [chunk.ordinal for chunk in chunks],
+        "text": [chunk.text for chunk in chunks],
+        "search_text": [search_text(chunk) for chunk in chunks],
+        "start": [chunk.start for chunk in chunks],
+        "end": [chunk.end for chunk in chunks],
+        "heading_path": [list(chunk.heading_path) for chunk in chunks],
+        "title": [chunk.title for chunk in chunks],
+        "readers": [sorted(chunk.readers) for chunk in chunks],
+        "tokens": [chunk.tokens for chunk in chunks],
+        "metadata": [labels(chunk.metadata) for chunk in chunks],
+        "metadata_json": [json.dumps(dict(chunk.metadata), sort_keys=True, ensure_ascii=False) for chunk in chunks],
+        "vector": list(vectors.astype("float32")),
+    }
+    return pa.table(columns, schema=schema(vectors.shape[1]))
+
+
+class LanceIndex:
+    """One tagged version of a table, opened once and kept warm."""
+
+    def __init__(self, table: Any, tag: str | None = None) -> None:
+        if tag is not None:
+            table.checkout(tag)
+        self._table = table
+        self._rows = table.count_rows()
+        self._approximate = any("vector" in index.columns for index in table.list_indices())
+
+    def count(self) -> int:
+        """Return how many chunks there are."""
+        return int(self._rows)
+
+    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+        """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
+        from lancedb.query import MatchQuery
+
+        if not text.strip() or not self._rows:
+            return []
+        query = self._table.search(MatchQuery(text.replace("\x00", " "), "search_text"), query_type="fts")
+        found = query.where(narrow(allowed, filter), prefilter=True).select([*COLUMNS, "_score"]).limit(limit).to_list()
+        return _ranked(found, "_score", lambda value: value)
+
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+        """Rank by cosine; exactly, where that is cheap."""
+        if not self._rows:
+            return []
+        where = narrow(allowed, filter)
+        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
+        if self._approximate:
+            if self._table.count_rows(where) <= EXACT_PERMITTED:
+                query = query.bypass_vector_index()
+            else:
+                query = query.minimum_nprobes(20).maximum_nprobes(200).refine_factor(20)
+        found = query.select([*COLUMNS, "_distance"]).limit(limit).to_list()
+        return _ranked(found, "_distance", lambda value: 1.0 - value)
+
+    def explain(self, allowed: Predicate, filter: Mapping[str, str] | None = None) -> str:
+        """Return the engine's plan of a vector search, to see that the permission is answered from its index."""
+        import numpy as np
+
+        width = self._table.schema.field("vector").type.list_size
+        query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(narrow(allowed, filter), prefilter=True)
+        return str(query.limit(1).explain_plan(True))
+
+
+def _ranked(rows: list[dict[str, Any]], column: str, score: Any) -> Found:
+    found = [(chunk_of(row), float(score(row[column]))) for row in rows]
+    return sorted(found, key=lambda item: (-item[1], item[0].id))
+
+
+def chunk_of(row: Mapping[str, Any]) -> Chunk:
+    """Rebuild a chunk from a row."""
+    return Chunk(
+        id=row["id"],
+        document_id=row["document_id"],
+        document_hash=row["document_hash"],
+        ordinal=row["ordinal"],
+        text=row["text"],
+        start=row["start"],
+        end=row["end"],
+        heading_path=tuple(row["heading_path"] or ()),
+        title=row["title"],
+        readers=frozenset(row["readers"] or ()),
+        tokens=row["tokens"],
+        metadata=json.loads(row["metadata_json"]),
+    )
+
+
+def make_indices(table: Any) -> None:
+    """Index a table for search: words, readers, metadata, documents, and vectors where there are many rows. Call after every change."""
+    from lancedb.index import FTS, BTree, IvfRq, LabelList
+
+    there = {column for index in table.list_indices() for column in index.columns}
+    wanted: dict[str, Any] = {
+        "search_text": FTS(with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True),
+        "readers": LabelList(),
+        "metadata": LabelList(),
+        "document_id": BTree(),
+    }
+    if table.count_rows() > EXACT_ROWS:
+        wanted["vector"] = IvfRq(distance_type="cosine")
+    for column, config in wanted.items():
+        if column not in there:
+            table.create_index(column, config=config)
+    table.optimize()
+
+
+def drop_documents(table: Any, document_ids: Sequence[str]) -> None:
+    """Delete every chunk of these documents."""
+    for begin in range(0, len(document_ids), 500):
+        named = ", ".join(literal(item) for item in document_ids[begin : begin + 500])
+        table.delete(f"document_id IN ({named})")
+
+
+def full_disk(error: Exception, place: Path) -> StorageError | None:
+    """Return the error to raise where the engine says, in its own words, that the disk is full."""
+    text = str(error).lower()
+    if "no space left" in text or "os error 28" in text or "disk quota" in text:
+        return StorageError(f"no space left while writing the index in {place}", f"free some space, then see: df -h {place}")
+    return None

@@ -1,0 +1,68 @@
+"""The exact index: NumPy cosine and a plain BM25 over what the asker may see. The oracle of the tests; fit for a few thousand chunks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from groundtune.access.filter import Predicate
+from groundtune.chunks.index import Found, search_text
+from groundtune.types import Chunk
+
+if TYPE_CHECKING:
+    import numpy as np
+
+K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
+
+
+class MemoryIndex:
+    """Chunks and their unit vectors (n, d), in the same order."""
+
+    def __init__(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+        if len(chunks) != len(vectors):
+            raise ValueError(f"{len(chunks)} chunks, but {len(vectors)} vectors")
+        self._chunks = list(chunks)
+        self._vectors = vectors
+        self._words = [Counter(re.findall(r"\w+", search_text(chunk).casefold())) for chunk in chunks]
+
+    def count(self) -> int:
+        """Return how many chunks there are."""
+        return len(self._chunks)
+
+    def _visible(self, allowed: Predicate, filter: Mapping[str, str] | None) -> list[int]:
+        wanted = (filter or {}).items()
+        return [
+            number
+            for number, chunk in enumerate(self._chunks)
+            if allowed.permits(chunk.readers) and all(chunk.metadata.get(name) == value for name, value in wanted)
+        ]
+
+    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+        """Rank by BM25; document frequencies are over all chunks, as in an engine."""
+        query = set(re.findall(r"\w+", text.casefold()))
+        total = len(self._chunks)
+        mean = sum(sum(words.values()) for words in self._words) / total if total else 0.0
+        scored = []
+        for number in self._visible(allowed, filter):
+            words = self._words[number]
+            size = sum(words.values())
+            score = 0.0
+            for word in sorted(query & words.keys()):
+                holders = sum(word in other for other in self._words)
+                rarity = math.log(1 + (total - holders + 0.5) / (holders + 0.5))
+                score += rarity * words[word] * (K1 + 1) / (words[word] + K1 * (1 - B + B * size / mean))
+            if score > 0:
+                scored.append((self._chunks[number], score))
+        return sorted(scored, key=lambda item: (-item[1], item[0].id))[:limit]
+
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+        """Rank by cosine, exactly."""
+        visible = self._visible(allowed, filter)
+        if not visible:
+            return []
+        scores = self._vectors[visible] @ vector
+        scored = [(self._chunks[number], float(score)) for number, score in zip(visible, scores, strict=True)]
+        return sorted(scored, key=lambda item: (-item[1], item[0].id))[:limit]

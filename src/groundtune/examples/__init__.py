@@ -1,0 +1,1 @@
+"""Labelled questions: load, audit, find leaks between splits."""

@@ -1,0 +1,1 @@
+"""Question + principal → ``Passage``s: search, fuse, cut; only what they may see."""
