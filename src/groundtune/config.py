@@ -49,151 +49,170 @@ class Table(BaseModel):
 class ProjectTable(Table):
     """What the project is called and who answers for it."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what the project is called, on the decision and its page")
     owner: str = Field(min_length=1, description="who owns the decision after launch")
-    revisit_days: Positive = 90
-    seed: int = 7
+    revisit_days: Positive = Field(90, description="days after which the decision is to be looked at again")
+    seed: int = Field(7, description="of shuffling, training, decoding at an endpoint, and resampling")
 
 
 class DocumentsTable(Table):
     """Where the documents are. ``readers`` is for documents that name none themselves; without it they are an error."""
 
-    path: str = "documents"
-    readers: list[str] | None = None
+    path: str = Field("documents", description="folder of documents, below the project folder")
+    readers: list[str] | None = Field(
+        None, description="groups that read the files which name no readers; without it such a file is an error"
+    )
 
 
 class AccessTable(Table):
     """The file of principals and their groups."""
 
-    file: str = "access.toml"
+    file: str = Field("access.toml", description="TOML file with a [principals] table: who asks, and in which groups")
 
 
 class ExamplesTable(Table):
     """Labelled questions: one folder of JSONL files whose rows carry their split, and the schema of the wanted reply."""
 
-    path: str = "examples"
+    path: str = Field("examples", description="JSONL file, or folder of them")
     schema_file: str | None = Field(None, alias="schema", description="JSON schema of the reply; without it replies are plain text")
-    near: Share = 0.8
+    near: Share = Field(0.8, description="likeness from which on two questions of two splits are a leak")
 
 
 class AnswersTable(Table):
     """How to ask, and what a reply is made of."""
 
     instructions: str = Field(min_length=1, description="the system prompt, the same for every arm")
-    fallback: str = "I don't know: I found nothing on this in the documents you can read."
+    fallback: str = Field(
+        "I don't know: I found nothing on this in the documents you can read.",
+        description="what is said when search finds nothing the asker may read",
+    )
     fallback_reply: dict[str, str] = Field(default_factory=dict, description="the whole reply behind the fallback, where replies are JSON")
     refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
-    answer_field: str = "answer"
-    quote_field: str = "quote"
-    document_field: str | None = "document"
-    label_field: str | None = "label"
-    max_new_tokens: Positive = 160
+    answer_field: str = Field("answer", description="the reply's field that people read")
+    quote_field: str = Field("quote", description="the reply's field that holds words copied from a passage")
+    document_field: str | None = Field(
+        "document", description="the reply's field that names the document of the quote; nothing reads it yet"
+    )
+    label_field: str | None = Field("label", description="the reply's field that is scored as a label and kept in a training refusal")
+    max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
 
 
 class ChatTable(Table):
     """The chat model: a plug-in name, and what that plug-in needs."""
 
-    use: str = "local"
-    model: str = "smollm2-135m-instruct"
-    base_url: str | None = None
+    use: str = Field("local", description="chat plug-in: local, endpoint, scripted, or one that is installed")
+    model: str = Field(
+        "smollm2-135m-instruct", description="embedded model, folder, .gguf file, Hugging Face id, or the server's name for it"
+    )
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
     key_env: str | None = Field(None, description="the environment variable that holds the key")
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-    retries: Annotated[int, Field(ge=0)] = 4
-    context: Positive | None = None
-    batch: Positive = 16
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)")
+    context: Positive | None = Field(
+        None, description="tokens of prompt and answer together; the model's own (local) or 8192 (endpoint) without it"
+    )
+    batch: Positive = Field(16, description="questions that are answered at once, at most")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number format of a local model; auto takes bfloat16 where the hardware multiplies it"
+    )
 
 
 class EmbedTable(Table):
     """The embedder: a plug-in name, and what that plug-in needs."""
 
-    use: str = "minilm"
-    model: str = "all-minilm-l6-v2"
-    base_url: str | None = None
-    key_env: str | None = None
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-    retries: Annotated[int, Field(ge=0)] = 4
-    batch: Positive = 32
+    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, hashed, or one that is installed")
+    model: str = Field("all-minilm-l6-v2", description="what the plug-in calls it; minilm has one model and ignores this")
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)")
+    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint)")
 
 
 class ChunksTable(Table):
     """The splitter's limits, in the embedder's tokens."""
 
-    max_tokens: Annotated[int, Field(ge=16)] = 200
-    min_tokens: Annotated[int, Field(ge=0)] = 40
+    max_tokens: Annotated[int, Field(ge=16)] = Field(200, description="tokens that a chunk has at most")
+    min_tokens: Annotated[int, Field(ge=0)] = Field(
+        40, description="tokens below which a chunk is joined to its neighbour, where headings allow"
+    )
 
 
 class PassagesTable(Table):
     """How many passages are shown, out of how many candidates of each search, fused with which constant."""
 
-    limit: Positive = 3
-    candidates: Positive = 40
-    rrf_k: Positive = 10
+    limit: Positive = Field(3, description="passages that are shown with a question")
+    candidates: Positive = Field(40, description="chunks that each of the two searches hands to the fusion")
+    rrf_k: Positive = Field(10, description="constant of reciprocal rank fusion; small trusts the top ranks more")
 
 
 class TuningTable(Table):
     """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
 
     readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
-    passages: bool = False
-    distractors: Annotated[int, Field(ge=0)] = 2
+    passages: bool = Field(False, description="train with the passages that retrieval shows")
+    distractors: Annotated[int, Field(ge=0)] = Field(2, description="passages beside the gold one in a row (with passages)")
     without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
-    rank: Positive = 16
-    alpha: Positive = 32
+    rank: Positive = Field(16, description="rank of the LoRA matrices")
+    alpha: Positive = Field(32, description="LoRA's scale: updates are multiplied by alpha / rank")
     layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
-    epochs: Positive = 2
-    batch: Positive = 4
+    epochs: Positive = Field(2, description="times that every row is seen, at most")
+    batch: Positive = Field(4, description="rows of one optimiser step")
     memory_tokens: Positive = Field(1024, description="tokens of a batch that are in memory at once; changes memory, not what is learned")
-    learning_rate: Annotated[float, Field(gt=0)] = 6e-4
-    warmup: Share = 0.1
-    max_tokens: Positive = 1024
+    learning_rate: Annotated[float, Field(gt=0)] = Field(6e-4, description="of AdamW, at its highest")
+    warmup: Share = Field(0.1, description="share of the steps in which the learning rate rises")
+    max_tokens: Positive = Field(1024, description="tokens of a row, prompt and reply together; a longer row is an error")
     evaluate_every: Positive = Field(20, description="optimiser steps between two looks at the dev loss")
     patience: Positive = Field(3, description="looks without a better dev loss before stopping")
-    dev_rows: Positive = 24
-    checkpoint_every: Positive = 10
-    max_rows: Positive | None = None
+    dev_rows: Positive = Field(24, description="dev rows that early stopping looks at")
+    checkpoint_every: Positive = Field(10, description="optimiser steps between two checkpoints, lost at most when it is killed")
+    max_rows: Positive | None = Field(None, description="training rows to take; all without it")
 
 
 class ArmTable(Table):
     """One way of answering."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    retrieves: bool = False
-    adapter: str | None = None
-    shots: Annotated[int, Field(ge=0, le=16)] = 0
-    whole_corpus: bool = False
-    constrained: bool = False
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="how the arm is called everywhere: small letters, digits, hyphens")
+    retrieves: bool = Field(False, description="search, and show passages")
+    adapter: str | None = Field(None, description="the [tuning.*] table whose adapter answers; without it the base model")
+    shots: Annotated[int, Field(ge=0, le=16)] = Field(0, description="training examples shown in the prompt")
+    whole_corpus: bool = Field(False, description="show every document that the asker may read, if they fit")
+    constrained: bool = Field(False, description="decode within the reply schema")
 
 
 class GateTable(Table):
     """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
 
-    metric: str
-    min: float | None = None
-    max: float | None = None
+    metric: str = Field(description="which metric")
+    min: float | None = Field(None, description="least that passes")
+    max: float | None = Field(None, description="most that passes; give either min or max")
     on: Literal["value", "bound"] = Field("value", description="the mean itself, or the unfavourable end of its interval")
 
 
 class RubricTable(Table):
     """What decides, written before anything is measured."""
 
-    primary: str = "token_f1"
-    smallest_gain: Annotated[float, Field(gt=0)] = 0.05
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    intolerable: str = "leak"
-    intolerable_max: float = 0.0
-    resamples: Annotated[int, Field(ge=1000)] = 10_000
-    gates: list[GateTable] = Field(default_factory=list)
-    assumptions: list[str] = Field(default_factory=list)
+    primary: str = Field("token_f1", description="metric that ranks the arms that pass")
+    smallest_gain: Annotated[float, Field(gt=0)] = Field(
+        0.05, description="least lead in the primary metric that is worth a less simple arm"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="p after Holm's correction below which a lead counts as more than chance"
+    )
+    intolerable: str = Field("leak", description="metric of which more than intolerable_max is never shipped")
+    intolerable_max: float = Field(0.0, description="mean of the intolerable metric that is still shipped")
+    resamples: Annotated[int, Field(ge=1000)] = Field(10_000, description="bootstrap and sign-flip resamples")
+    gates: list[GateTable] = Field(default_factory=list, description="what else an arm must reach; [[rubric.gates]] tables")
+    assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
 
 
 class CostsTable(Table):
     """Prices in one currency. A local model costs machine time, a remote one tokens."""
 
-    currency: str = "EUR"
-    machine_hour: Annotated[float, Field(ge=0)] = 0.0
-    prompt_million: Annotated[float, Field(ge=0)] = 0.0
-    completion_million: Annotated[float, Field(ge=0)] = 0.0
+    currency: str = Field("EUR", description="what the prices are in")
+    machine_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="price of an hour of this machine")
+    prompt_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens read (endpoint)")
+    completion_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens written (endpoint)")
 
 
 class Settings(Table):

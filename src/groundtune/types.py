@@ -212,7 +212,8 @@ class Estimate:
     """A mean, or a paired difference of means (``arm`` minus ``versus``), with its interval.
 
     ``value``, ``low`` and ``high`` are ``None`` unless ``state`` is ``measured``. ``n`` counts the questions behind it,
-    ``n_failed`` those whose answer failed (counted as the worst value). ``p_value`` is two-sided; ``p_holm`` is the same after Holm's correction over the arms compared.
+    ``n_failed`` those whose answer failed (counted as the worst value). ``p_value`` is two-sided; ``p_holm`` is the same after
+    Holm's correction over the arms compared.
     """
 
     metric: str

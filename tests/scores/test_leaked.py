@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from made_scores import HIDDEN, OPEN, answer, context, example, passage
 
 from groundtune.scores.metrics import METRICS
+from groundtune.scores.runs import LENGTH, runs, words
 from groundtune.scores.scorer import mark_of
-from groundtune.scores.shingles import LENGTH, Shingles, runs, words
+from groundtune.scores.shingles import Shingles
 from groundtune.types import Answer
 
 SECRET = "The discount for the Maasvlakte account is thirty one percent"

@@ -1,14 +1,14 @@
 """A principal → the one predicate that every search asks before it ranks.
 
     allowed(ana).sql()                        array_has_any(readers, ['everyone', 'support'])
-    narrow(allowed(ana), {"version": "5"})    (metadata['version'] = '5') AND (array_has_any(...))
+    narrow(allowed(ana), {"version": "5"})    array_has_any(metadata, ['version=5']) AND array_has_any(readers, [...])
 
 A filter of the asker's own can only narrow: it is ANDed, and the permission comes last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from groundtune.types import Principal
@@ -32,7 +32,7 @@ class Predicate:
         """Return the predicate for a list column ``readers``; ``false`` for somebody in no group."""
         if not self.groups:
             return "false"
-        return f"array_has_any(readers, [{', '.join(quoted(group) for group in sorted(self.groups))}])"
+        return f"array_has_any(readers, [{', '.join(literal(group) for group in sorted(self.groups))}])"
 
 
 def allowed(principal: Principal) -> Predicate:
@@ -40,30 +40,22 @@ def allowed(principal: Principal) -> Predicate:
     return Predicate(principal.groups)
 
 
-def quoted(text: str) -> str:
+def literal(text: str) -> str:
     """Return text as an SQL string literal. Doubling the quote is all that standard SQL asks; a backslash is a plain character.
 
-    Raises ``ValueError`` on a NUL, which no SQL parser agrees about.
+    Raises ``ValueError`` on a NUL character, which no two SQL parsers read alike.
     """
     if "\0" in text:
         raise ValueError("a NUL character cannot stand in an SQL literal")
     return "'" + text.replace("'", "''") + "'"
 
 
-def entry(key: str, value: str) -> str:
-    """Return the SQL for "the metadata has this value under this key", over a map column ``metadata``."""
-    return f"metadata[{quoted(key)}] = {quoted(value)}"
+def narrow(predicate: Predicate, filter: Mapping[str, str] | None = None) -> str:
+    """Return the asker's filter AND the permission, the permission last, for list columns ``metadata`` (``name=value``) and ``readers``."""
+    return " AND ".join([*(_has(name, value) for name, value in sorted((filter or {}).items())), predicate.sql()])
 
 
-def narrow(predicate: Predicate, filter: Mapping[str, str] | None, *, clause: Callable[[str, str], str] = entry) -> str:
-    """Return the asker's filter AND the permission, the permission last.
-
-    ``clause`` turns one key and value into SQL, for an index that keeps its metadata in another way than a map column.
-    """
-    wanted = [f"({clause(key, value)})" for key, value in sorted((filter or {}).items())]
-    return " AND ".join([*wanted, f"({predicate.sql()})"]) if wanted else predicate.sql()
-
-
-def matches(metadata: Mapping[str, str], filter: Mapping[str, str] | None) -> bool:
-    """Return whether metadata has every value that a filter asks for: what ``narrow`` says in SQL, for an index in memory."""
-    return all(metadata.get(key) == value for key, value in (filter or {}).items())
+def _has(name: str, value: str) -> str:
+    """Return the SQL for "the metadata has this". No document holds a NUL character, so to ask for one is to ask for nothing."""
+    wanted = f"{name}={value}"
+    return "false" if "\0" in wanted else f"array_has_any(metadata, [{literal(wanted)}])"

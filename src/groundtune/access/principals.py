@@ -7,6 +7,7 @@ ana = ["everyone", "support"]
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def load(path: Path) -> dict[str, Principal]:
         if wrong:
             problems.append(ConfigError(f"{path}: principal {name!r}: {wrong}", _HINT))
         else:
-            found[name] = Principal(id=name, groups=frozenset(groups))
+            # Documents name their readers in the same form, so that a group is one whichever keyboard wrote it.
+            found[name] = Principal(id=name, groups=frozenset(unicodedata.normalize("NFC", group) for group in groups))
     if problems:
         raise problems[0] if len(problems) == 1 else Problems(problems)
     return found
@@ -56,7 +58,7 @@ def _wrong(name: str, groups: object) -> str | None:
     if not isinstance(groups, list):
         return "its groups must be a list of names"
     for group in groups:
-        if not isinstance(group, str) or not group.strip() or group != group.strip():
+        if not isinstance(group, str) or not group.strip() or group != group.strip() or "\0" in group:
             return f"{group!r} is not a group name: text, not empty, no blanks around it"
     return None
 

@@ -1,4 +1,4 @@
-"""One way to answer, for every arm: retrieve? → render → complete → parse → cite → decline?
+"""One way to answer, for every arm: retrieve (or not), render, complete, parse, cite.
 
 An arm is data; nothing here asks for its name. So a fair comparison is a property of this file.
 """

@@ -131,7 +131,8 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
 def _present(table: Any) -> dict[str, tuple[str, frozenset[str], int]]:
     """Return what the table holds, by document: hash, readers, number of chunks. Torn documents come back with an impossible hash."""
     found: dict[str, tuple[str, frozenset[str], int]] = {}
-    rows = table.to_lance().to_table(columns=["document_id", "document_hash", "readers"]).to_pylist()
+    columns = ["document_id", "document_hash", "readers"]
+    rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow().to_pylist()
     for row in rows:
         name, text_hash, readers = row["document_id"], row["document_hash"], frozenset(row["readers"] or ())
         if name not in found:
@@ -192,10 +193,14 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tupl
             "type: groundtune ingest",
         )
     if dict(version.splitter) != dict(splitter):
-        raise StaleIndex(f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest")
+        raise StaleIndex(
+            f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest"
+        )
     database = lance.connect(store / "lance")
     if version.table not in _tables(database):
-        raise StaleIndex(f"the table {version.table} of {version.id} is not in {store / 'lance'}", f"remove {store}, then type: groundtune ingest")
+        raise StaleIndex(
+            f"the table {version.table} of {version.id} is not in {store / 'lance'}", f"remove {store}, then type: groundtune ingest"
+        )
     return lance.LanceIndex(database.open_table(version.table), version.tag), version
 
 

@@ -32,7 +32,9 @@ class EmbeddingCache:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS vectors (embedder TEXT, text TEXT, vector BLOB, PRIMARY KEY (embedder, text))")
         except sqlite3.DatabaseError as error:
-            raise StorageError(f"{path} cannot be used: {error}", f"it is only a cache; remove it (rm {path}), then type: groundtune ingest") from error
+            raise StorageError(
+                f"{path} cannot be used: {error}", f"it is only a cache; remove it (rm {path}), then type: groundtune ingest"
+            ) from error
 
     def vectors(self, texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
         """Return the vectors of the texts, (n, d) float32, computing those that are not known; the longest first."""

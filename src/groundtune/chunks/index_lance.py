@@ -146,7 +146,9 @@ class LanceIndex:
         import numpy as np
 
         width = self._table.schema.field("vector").type.list_size
-        query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(narrow(allowed, filter), prefilter=True)
+        query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
+            narrow(allowed, filter), prefilter=True
+        )
         return str(query.limit(1).explain_plan(True))
 
 

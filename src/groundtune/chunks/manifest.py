@@ -1,7 +1,7 @@
 """An index version as its manifest has it: what it was made from, where its rows are, and how many there have to be.
 
-    index/versions/3f2a9c1e77aa.json   written last, so a version without one does not exist
-    index/live.json                    {"id": "index:3f2a9c1e77aa"}
+index/versions/3f2a9c1e77aa.json   written last, so a version without one does not exist
+index/live.json                    {"id": "index:3f2a9c1e77aa"}
 """
 
 from __future__ import annotations

@@ -53,9 +53,8 @@ def _print(answer: Answer) -> None:
             + ", ".join(f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value)
         )
     times = answer.seconds
-    say(
-        f"  {answer.arm}, {answer.model}, {times.total:.2f} s (search {times.retrieval * 1000:.0f} ms), {answer.prompt_tokens}+{answer.completion_tokens} tokens"
-    )
+    tokens = f"{answer.prompt_tokens}+{answer.completion_tokens} tokens"
+    say(f"  {answer.arm}, {answer.model}, {times.total:.2f} s (search {times.retrieval * 1000:.0f} ms), {tokens}")
 
 
 def _print_why(answer: Answer) -> None:
@@ -67,9 +66,8 @@ def _print_why(answer: Answer) -> None:
         similarity = "" if passage.similarity is None else f", cosine {passage.similarity:.3f}"
         found = ", ".join(f"{name} #{rank}" for name, rank in sorted(passage.found_by.items()))
         say(f"  {passage.rank}. {chunk.id}  score {passage.score:.4f}{similarity}  (found by {found})")
-        say(
-            f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the document: {', '.join(sorted(chunk.readers))}"
-        )
+        readers = ", ".join(sorted(chunk.readers))
+        say(f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the document: {readers}")
         say("     " + " ".join(chunk.text.split()))
     say(f"\nprompt ({answer.prompt_hash})")
     for message in answer.messages:

@@ -61,7 +61,8 @@ def page(decision: Decision, evidence: Evidence) -> str:
     title = escape(f"{decision.id.removeprefix('decision:')} · {evidence.project}")
     data = json.dumps(_data(decision, evidence), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", " ")
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n'
         f'<script type="application/json" id="data">{data}</script>\n<script>\n{script}</script>\n</body>\n</html>\n'
     )
@@ -90,7 +91,8 @@ def _header(decision: Decision, evidence: Evidence) -> str:
         else ""
     )
     relocked = (
-        f'<p class="warn">The test set, the rubric or the arms were changed and locked again {evidence.relocked} time(s) before this decision.</p>'
+        f'<p class="warn">The test set, the rubric or the arms were changed and locked again {evidence.relocked} time(s)'
+        " before this decision.</p>"
         if evidence.relocked
         else ""
     )
@@ -136,8 +138,9 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
         rows.append(f"<tr{primary}>{label}{cells}</tr>")
     definitions = _list((f"{name}: {metric_named(name).definition} Counted on {metric_named(name).applies_to}." for name in metrics), "")
     return (
-        "<section><h2>Every arm, every metric</h2><p>Mean, 95 % interval, and the number of questions behind it. A failed answer counts as the worst value."
-        f'</p><div class="scroll"><table id="arms"><colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{"".join(rows)}</table></div>'
+        "<section><h2>Every arm, every metric</h2><p>Mean, 95 % interval, and the number of questions behind it."
+        ' A failed answer counts as the worst value.</p><div class="scroll"><table id="arms">'
+        f'<colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{"".join(rows)}</table></div>'
         f"<details><summary>What each metric means</summary>{definitions}</details></section>"
     )
 
@@ -159,7 +162,8 @@ def _cell(estimate: Estimate | None, not_run: bool) -> str:
         return f'<td class="state">{escape(estimate.state)}<small>{escape(estimate.reason)}</small></td>'
     failed = f", {estimate.n_failed} failed" if estimate.n_failed else ""
     low, high = _number(estimate.low, estimate.metric), _number(estimate.high, estimate.metric)
-    return f'<td class="number"><b>{_number(estimate.value, estimate.metric)}</b><small>{low} to {high}</small><small>n = {estimate.n}{failed}</small></td>'
+    value = _number(estimate.value, estimate.metric)
+    return f'<td class="number"><b>{value}</b><small>{low} to {high}</small><small>n = {estimate.n}{failed}</small></td>'
 
 
 def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimate]) -> str:
@@ -167,7 +171,8 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
     for e in pairs:
         if e.value is None or e.low is None or e.high is None:
             lines.append(
-                f'<tr><th>{escape(f"{e.arm} − {e.versus}")}</th><td>{escape(e.metric)}</td><td class="state" colspan="4">{escape(e.state)}: {escape(e.reason)}</td></tr>'
+                f"<tr><th>{escape(f'{e.arm} − {e.versus}')}</th><td>{escape(e.metric)}</td>"
+                f'<td class="state" colspan="4">{escape(e.state)}: {escape(e.reason)}</td></tr>'
             )
             continue
         corrected = e.p_holm if e.p_holm is not None else e.p_value
@@ -189,10 +194,10 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
         )
     chart = forest(rows, smallest_gain=evidence.smallest_gain, title=f"Paired differences in {decision.primary}")
     return (
-        f"<section><h2>Paired differences</h2><p>The same questions, arm against arm; p after Holm's correction. Dashed: the smallest gain that matters"
-        f" ({evidence.smallest_gain:g}).</p>{chart}"
-        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><tr><th>arms</th><th>metric</th><th>difference</th>"
-        f"<th>95 % interval</th><th>p / p after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
+        "<section><h2>Paired differences</h2><p>The same questions, arm against arm; p after Holm's correction. Dashed: the smallest"
+        f" gain that matters ({evidence.smallest_gain:g}).</p>{chart}"
+        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><tr><th>arms</th><th>metric</th>"
+        f"<th>difference</th><th>95 % interval</th><th>p / p after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
     )
 
 

@@ -1,103 +1,71 @@
-"""HTML → Markdown of its main part; ``<meta name=…>`` gives readers and metadata.
+"""HTML → Markdown of its main part; ``<meta name=…>`` in the head gives readers and metadata.
 
-The text is that of ``<main>``, else ``<article>``, else ``<body>``, without navigation, footers, forms, scripts and styles.
+    <meta name="readers" content="everyone, support"> … <main><h1>Slots</h1>…   →   readers {"everyone", "support"}, text "# Slots …"
+
+The text is that of ``<main>`` (of all, where there are several), else of ``<body>``, without navigation, footers, scripts and styles.
 """
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-from groundtune.documents.load import HINT, Loaded, decode, readers_of
+from groundtune.documents.decode import decode
+from groundtune.documents.load import HINT, Loaded, readers_of
+from groundtune.documents.page import Page, scan
 from groundtune.errors import DocumentError
 
-FURNITURE = ("nav", "footer", "header", "aside", "form", "script", "style", "noscript", "template", "svg", "iframe")
-VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-IGNORED_META = frozenset({"viewport", "generator", "robots", "theme-color", "charset"})
-DEEPEST = 500
+FURNITURE = ("nav", "footer", "script", "style", "[role=navigation]", "[role=contentinfo]")
+IGNORED_META = frozenset({"viewport", "generator", "robots", "theme-color", "format-detection", "color-scheme", "referrer"})
+# The converter's time grows with the square of the tags in one paragraph: 40,000 take a second, 400,000 a minute.
+MOST_INLINE = 50_000
+_CHARSET = re.compile(rb"<meta\s[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_:-]{2,30})", re.IGNORECASE)
+_TITLE = re.compile(r"^#[ \t]+(.+)$", re.MULTILINE)
 
 
 def load(path: Path, raw: bytes) -> Loaded:
-    """Read an HTML page. Raises ``DocumentError`` for one nested deeper than any person writes."""
-    from html_to_markdown import ConversionOptions, convert
-
-    page = _Page()
-    page.feed(decode(path, raw))
-    page.close()
-    if page.deepest > DEEPEST:
-        raise DocumentError(f"{path}: its elements are nested {page.deepest:,} deep, at most {DEEPEST} are read", HINT)
-    body = next(("".join(page.parts[name]) for name in ("main", "article", "body", "") if "".join(page.parts[name]).strip()), "")
-    result = convert(body, ConversionOptions(heading_style="atx", extract_metadata=False, wrap=False))
-    text = re.sub(r"\n{3,}", "\n\n", (result.content or "").strip())
-    heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
-    meta = dict(page.meta)
-    readers = readers_of(path, meta.pop("readers")) if "readers" in meta else None
-    title = page.title.strip() or (heading[1] if heading else path.stem)
-    return Loaded(title=" ".join(title.split()), text=text, metadata=meta, readers=readers)
+    """Read an HTML page. Raises ``DocumentError``, also for a page of which any part would be lost (nested too deep, cut off)."""
+    # Browsers look for the declaration in the first 1,024 bytes: https://html.spec.whatwg.org/#prescan-a-byte-stream-to-determine-its-encoding
+    charset = _CHARSET.search(raw[:1024])
+    page = scan(decode(path, raw, declared=charset[1].decode() if charset else None))
+    if page.inline_run > MOST_INLINE:
+        raise DocumentError(f"{path}: {page.inline_run:,} tags in one paragraph; at most {MOST_INLINE:,} are read", HINT)
+    whole = page.pieces[0] if len(page.pieces) == 1 else "".join(f"<div>{piece}</div>" for piece in page.pieces)
+    text = markdown(path, whole)
+    metadata = _metadata(path, page)
+    readers = readers_of(path, metadata.pop("readers")) if "readers" in metadata else None
+    heading = _TITLE.search(text)
+    return Loaded(title=page.title[:300] or (heading[1] if heading else path.stem), text=text, metadata=metadata, readers=readers)
 
 
-class _Page(HTMLParser):
-    """Copies the markup of each part of a page, less its furniture, without building a tree."""
+def markdown(path: Path, piece: str) -> str:
+    """Return a piece of HTML as Markdown, less the furniture. Raises ``DocumentError`` where the converter had to leave something out."""
+    from html_to_markdown import ConversionError, ConversionOptions, PreprocessingOptions, convert
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.parts: dict[str, list[str]] = {"main": [], "article": [], "body": [], "": []}
-        self.meta: dict[str, str] = {}
-        self.title = ""
-        self.deepest = 0
-        self._open: list[str] = []
-        self._skipped = 0
-        self._in_title = False
+    options = ConversionOptions(
+        extract_metadata=False,
+        exclude_selectors=list(FURNITURE),
+        preprocessing=PreprocessingOptions(enabled=False),
+        autolinks=False,
+        compact_tables=True,
+        inline_data_media="alt_text_only",
+    )
+    try:
+        result = convert(piece, options)
+    except (ConversionError, ValueError) as error:
+        raise DocumentError(f"{path}: cannot be read as HTML: {error}", HINT) from error
+    for warning in result.warnings:
+        if str(warning.kind) in ("depth_limit_exceeded", "truncated_input"):
+            raise DocumentError(f"{path}: part of it would be lost: {warning.message}", HINT)
+    return re.sub(r"\n{3,}", "\n\n", (result.content or "").strip("\n").rstrip())
 
-    def _copy(self, text: str) -> None:
-        if self._skipped or self._in_title:
-            return
-        for name in ("main", "article", "body"):
-            if name in self._open:
-                self.parts[name].append(text)
-        if "head" not in self._open:
-            self.parts[""].append(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "meta":
-            given = {key: value or "" for key, value in attrs}
-            name = given.get("name", "").strip().lower()
-            if name and name not in IGNORED_META:
-                self.meta[name] = given.get("content", "").strip()
-            return
-        if tag == "title" and "body" not in self._open:
-            self._in_title = True
-            return
-        if tag not in VOID:
-            if len(self._open) <= DEEPEST:
-                self._open.append(tag)
-            self.deepest = max(self.deepest, len(self._open))
-            self._skipped += tag in FURNITURE
-        if tag not in ("html", "body", "main", "article", "head"):
-            self._copy(self.get_starttag_text() or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "title" and self._in_title:
-            self._in_title = False
-            return
-        if tag in VOID or tag not in self._open:
-            return
-        if tag not in ("html", "body", "main", "article", "head"):
-            self._copy(f"</{tag}>")
-        while self._open:
-            closed = self._open.pop()
-            self._skipped -= closed in FURNITURE
-            if closed == tag:
-                break
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data
-        self._copy(data)
-
-    def handle_entityref(self, name: str) -> None:
-        self.handle_data(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_data(f"&#{name};")
+def _metadata(path: Path, page: Page) -> dict[str, str]:
+    metadata: dict[str, str] = {}
+    for name, content in page.meta:
+        if name in IGNORED_META:
+            continue
+        if name in metadata:
+            raise DocumentError(f"{path}: <meta name={name!r}> twice", "keep one of them, then type: groundtune check")
+        metadata[name] = content
+    return metadata

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundtune.documents.load import Loaded, decode
+from groundtune.documents.decode import decode
+from groundtune.documents.load import Loaded
 
 
 def load(path: Path, raw: bytes) -> Loaded:
     """Read a text file; it has no place for readers, so they come from the project's default."""
-    text = decode(path, raw).strip()
-    first = text.split("\n", 1)[0].strip()
+    text = decode(path, raw).strip("\n").rstrip()
+    first = text.lstrip().split("\n", 1)[0].strip()
     return Loaded(title=first[:120] or path.stem, text=text)

@@ -1,7 +1,7 @@
 """JSON lines → ``Example``s, with every problem named by file and line.
 
-    {"id": "slots-003", "question": "…", "asker": "cust", "kind": "version", "filter": {"version": "4"}, "split": "train",
-     "split_group": "slots", "evidence": [{"document": "product/v4/slots.html", "quote": "…"}], "reply": {"answer": "…"}}
+{"id": "slots-003", "question": "…", "asker": "cust", "kind": "version", "filter": {"version": "4"}, "split": "train",
+ "split_group": "slots", "evidence": [{"document": "product/v4/slots.html", "quote": "…"}], "reply": {"answer": "…"}}
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from groundtune.access.filter import allowed
 from groundtune.errors import ExampleError
@@ -18,7 +18,8 @@ from groundtune.examples.quotes import locate
 from groundtune.types import Document, Evidence, Example, Kind, Principal, Split
 
 FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply")
-REQUIRED = ("id", "question", "asker", "split", "split_group", "reply")
+TEXTS = ("id", "question", "asker", "split", "split_group")
+ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
 HINT = "mend that line, then type: groundtune check"
 
 
@@ -30,132 +31,168 @@ class ExampleReading:
     problems: tuple[ExampleError, ...]
 
 
-def read(place: Path, documents: Sequence[Document], principals: Mapping[str, Principal]) -> ExampleReading:
-    """Read a JSONL file, or all of a folder. Evidence is located in the documents; what can't be found there is a problem."""
-    if place.is_dir():
-        files = sorted(path for path in place.rglob("*.jsonl") if not path.name.startswith("."))
-    else:
-        files = [place] if place.is_file() else []
-    if not files:
-        problem = ExampleError(f"{place}: holds no examples (*.jsonl)", "correct [examples] path, then type: groundtune check")
-        return ExampleReading(examples=(), problems=(problem,))
-    by_id = {document.id: document for document in documents}
-    examples: list[Example] = []
+def read(place: Path | Mapping[Split, Path], documents: Sequence[Document], principals: Mapping[str, Principal]) -> ExampleReading:
+    """Read a JSONL file or all of a folder, whose rows carry their split; or one file or folder a split, whose rows need not.
+
+    Evidence is located in the documents, exactly or but for blanks, typography and Markdown marks; ``Evidence.quote`` is the document's own
+    text there. A row with any problem is left out, and all its problems are returned.
+    """
     problems: list[ExampleError] = []
+    examples: list[Example] = []
     seen: dict[str, str] = {}
-    for path in files:
-        for where, row in _rows(path, problems):
-            found = list(_wrong(row, by_id, principals))
-            example_id = row.get("id")
-            if isinstance(example_id, str):
-                if example_id in seen:
-                    found.append(f"id {example_id!r} was used before, at {seen[example_id]}")
-                seen.setdefault(example_id, where)
-            if found:
-                problems += [ExampleError(f"{where}: {text}", HINT) for text in found]
-            else:
-                examples.append(_example(row, by_id))
+    by_id = {document.id: document for document in documents}
+    places: list[tuple[Split | None, Path]] = [(None, place)] if isinstance(place, Path) else list(place.items())
+    for split, where in places:
+        for path in _files(where, problems):
+            for line, row in _rows(path, problems):
+                checked = _Row(row, split, by_id, principals)
+                name = row.get("id")
+                if isinstance(name, str) and name in seen:
+                    checked.wrong.append(f"id {name!r} was used before, at {seen[name]}")
+                elif isinstance(name, str):
+                    seen[name] = line
+                problems += [ExampleError(f"{line}: {text}", HINT) for text in checked.wrong]
+                if not checked.wrong:
+                    examples.append(checked.example())
     return ExampleReading(examples=tuple(examples), problems=tuple(problems))
 
 
+def _files(place: Path, problems: list[ExampleError]) -> list[Path]:
+    found = sorted(path for path in place.rglob("*.jsonl") if not path.name.startswith(".")) if place.is_dir() else [place]
+    if not found or not place.exists():
+        problems.append(ExampleError(f"{place}: holds no examples (*.jsonl)", "correct [examples] path, then type: groundtune check"))
+        return []
+    return found
+
+
 def _rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``file:line`` and the object on it; what is no object, or cannot be stored again, is a problem."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problems.append(ExampleError(f"{path}: not UTF-8 at byte {error.start}", "save it as UTF-8, then type: groundtune check"))
+        problems.append(ExampleError(f"{path}: not UTF-8 at byte {error.start:,}", "save it as UTF-8, then type: groundtune check"))
+        return
+    except OSError as error:
+        problems.append(ExampleError(f"{path}: cannot be read: {error.strerror}", f"mend it; see: ls -l {path}"))
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
+            json.dumps(row, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
             problems.append(ExampleError(f"{where}: not JSON at column {error.colno}: {error.msg}", HINT))
-            continue
-        except RecursionError:
-            problems.append(ExampleError(f"{where}: nested too deep to be an example", HINT))
-            continue
-        if isinstance(row, dict):
-            yield where, row
+        except UnicodeEncodeError:
+            problems.append(ExampleError(f"{where}: holds half of a surrogate pair, which is no character", HINT))
+        except (ValueError, RecursionError) as error:
+            problems.append(ExampleError(f"{where}: {'nested too deep' if isinstance(error, RecursionError) else error}", HINT))
         else:
-            problems.append(ExampleError(f"{where}: expected a JSON object, found {type(row).__name__}", HINT))
+            if isinstance(row, dict):
+                yield where, row
+            else:
+                problems.append(ExampleError(f"{where}: expected a JSON object, found {type(row).__name__}", HINT))
 
 
-def _wrong(row: Mapping[str, Any], documents: Mapping[str, Document], principals: Mapping[str, Principal]) -> Iterator[str]:
-    """Yield what is wrong with a row, in words."""
-    unknown = sorted(set(row) - set(FIELDS))
-    if unknown:
-        yield f"unknown field {', '.join(unknown)}; known: {', '.join(FIELDS)}"
-    for name in REQUIRED:
-        if name not in row:
-            yield f"{name} is missing"
-    for name in ("id", "question", "asker", "split", "split_group"):
-        if name in row and (not isinstance(row[name], str) or not row[name].strip()):
-            yield f"{name} is {row[name]!r}; expected a text"
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return row
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Row:
+    """One row, and what is wrong with it, in words."""
+
+    def __init__(
+        self, row: Mapping[str, Any], split: Split | None, documents: Mapping[str, Document], principals: Mapping[str, Principal]
+    ) -> None:
+        self.row = row
+        self.wrong: list[str] = []
+        self.evidence: list[Evidence] = []
+        unknown = sorted(set(row) - set(FIELDS))
+        if unknown:
+            self.wrong.append(f"unknown field {', '.join(unknown)}; known: {', '.join(FIELDS)}")
+        self.texts = {name: self._text(name, split if name == "split" else None) for name in TEXTS}
+        self.kind: Kind = self._one_of("kind", row.get("kind", "answerable"), get_args(Kind))
+        self.split: Split = self._one_of("split", self.texts["split"], get_args(Split))
+        if split is not None and self.split and self.split != split:
+            self.wrong.append(f"split is {self.split!r}, but the file is that of {split!r}")
+        if not isinstance(row.get("reply"), dict):
+            self.wrong.append("reply is missing" if "reply" not in row else "reply is no JSON object")
+        given = row.get("filter", {})
+        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+            self.wrong.append(f"filter is {given!r}; expected texts by name")
+        asker = principals.get(self.texts["asker"])
+        if asker is None and self.texts["asker"]:
+            self.wrong.append(f"asker {self.texts['asker']!r} is no principal; known: {', '.join(sorted(principals)) or 'none'}")
+        self._locate(documents, asker)
+
+    def _text(self, name: str, default: str | None) -> str:
+        value = self.row.get(name, default)
+        if isinstance(value, str) and value.strip():
+            return value
+        self.wrong.append(f"{name} is missing" if value is None else f"{name} is {value!r}; expected a text")
+        return ""
+
+    def _one_of(self, name: str, value: Any, known: Sequence[str]) -> Any:
+        if value and value not in known:
+            self.wrong.append(f"{name} is {value!r}; known: {', '.join(known)}")
+        return value
+
+    def _locate(self, documents: Mapping[str, Document], asker: Principal | None) -> None:
+        rows = self.row.get("evidence", [])
+        if not isinstance(rows, list) or not all(
+            isinstance(item, dict) and set(item) == {"document", "quote"} and all(isinstance(value, str) for value in item.values())
+            for item in rows
+        ):
+            self.wrong.append('evidence: expected a list of {"document": path, "quote": text}')
             return
-    kind = row.get("kind", "answerable")
-    if kind not in get_args(Kind):
-        yield f"kind is {kind!r}; known: {', '.join(get_args(Kind))}"
-    if row.get("split") not in (None, *get_args(Split)):
-        yield f"split is {row['split']!r}; known: {', '.join(get_args(Split))}"
-    if "reply" in row and not isinstance(row["reply"], dict):
-        yield f"reply is {type(row['reply']).__name__}; expected a JSON object"
-    given = row.get("filter", {})
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        yield f"filter is {given!r}; expected texts by name"
-    asker = principals.get(row.get("asker", ""))
-    if asker is None and "asker" in row:
-        yield f"asker {row['asker']!r} is no principal; known: {', '.join(sorted(principals))}"
-    yield from _evidence_wrong(row, kind, documents, asker)
+        hidden = []
+        for item in rows:
+            name = item["document"].removeprefix("document:")
+            document = documents.get(f"document:{name}")
+            if document is None:
+                self.wrong.append(f"evidence names {name!r}, which is no document")
+                continue
+            span = locate(item["quote"], document.text)
+            if span is None:
+                self.wrong.append(f"evidence is not in {name}: {item['quote']!r}")
+                continue
+            start, end = span
+            self.evidence.append(Evidence(document_id=document.id, quote=document.text[start:end], start=start, end=end))
+            if asker is not None and not allowed(asker).permits(document.readers):
+                hidden.append(name)
+        if self.kind in ANSWERABLE and not rows:
+            self.wrong.append(f"an example of kind {self.kind} needs evidence")
+        elif self.kind in ANSWERABLE and hidden:
+            self.wrong.append(
+                f"asker {self.texts['asker']!r} may not read {', '.join(hidden)}: its kind should be forbidden, or its asker another"
+            )
+        elif self.kind == "forbidden" and not rows:
+            self.wrong.append("an example of kind forbidden needs the evidence that its asker may not read")
+        elif self.kind == "forbidden" and not hidden and len(self.evidence) == len(rows) and asker is not None:
+            self.wrong.append(f"asker {self.texts['asker']!r} may read all of its evidence: its kind should not be forbidden")
+        elif self.kind == "refuse" and rows:
+            self.wrong.append("an example of kind refuse has no evidence")
 
-
-def _evidence_wrong(row: Mapping[str, Any], kind: str, documents: Mapping[str, Document], asker: Principal | None) -> Iterator[str]:
-    rows = row.get("evidence", [])
-    if not isinstance(rows, list) or not all(isinstance(item, dict) and {"document", "quote"} == set(item) for item in rows):
-        yield "evidence: expected a list of {document, quote}"
-        return
-    readable = []
-    for item in rows:
-        document = documents.get(f"document:{item['document']}")
-        if document is None:
-            yield f"evidence names {item['document']!r}, which is no document"
-            continue
-        if locate(str(item["quote"]), document.text) is None:
-            yield f"evidence is not in {item['document']}: {item['quote']!r}"
-        if asker is not None:
-            readable.append(allowed(asker).permits(document.readers))
-    if kind in ("answerable", "version"):
-        if not rows:
-            yield f"an example of kind {kind} needs evidence"
-        elif readable and not any(readable):
-            yield f"asker {row.get('asker')!r} may read none of its evidence, so its kind should be forbidden"
-    elif kind == "forbidden":
-        if not rows:
-            yield "an example of kind forbidden needs the evidence that its asker may not read"
-        elif readable and any(readable):
-            yield f"asker {row.get('asker')!r} may read its evidence, so its kind should not be forbidden"
-    elif kind == "refuse" and rows:
-        yield "an example of kind refuse has no evidence"
-
-
-def _example(row: Mapping[str, Any], documents: Mapping[str, Document]) -> Example:
-    evidence = []
-    for item in row.get("evidence", []):
-        document = documents[f"document:{item['document']}"]
-        span = locate(item["quote"], document.text)
-        if span is not None:
-            evidence.append(Evidence(document_id=document.id, quote=item["quote"], start=span[0], end=span[1]))
-    kind: Kind = row.get("kind", "answerable")
-    return Example(
-        id=row["id"],
-        question=row["question"],
-        asker=row["asker"],
-        reply=row["reply"],
-        evidence=tuple(evidence),
-        answerable=kind in ("answerable", "version"),
-        split=row["split"],
-        split_group=row["split_group"],
-        kind=kind,
-        filter=row.get("filter", {}),
-    )
+    def example(self) -> Example:
+        """Return the example; call it only where nothing is wrong."""
+        return Example(
+            id=self.texts["id"],
+            question=self.texts["question"],
+            asker=self.texts["asker"],
+            reply=self.row["reply"],
+            evidence=tuple(self.evidence),
+            answerable=self.kind in ANSWERABLE,
+            split=self.split,
+            split_group=self.texts["split_group"],
+            kind=self.kind,
+            filter=self.row.get("filter", {}),
+        )

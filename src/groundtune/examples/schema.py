@@ -7,7 +7,7 @@ A schema that uses another one is refused rather than half obeyed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +34,73 @@ HINT = "mend the schema, then type: groundtune check"
 def load_schema(path: Path) -> dict[str, Any]:
     """Read a reply schema. Raises ``ConfigError`` for a missing file, bad JSON, an unknown keyword, or a type other than object."""
     try:
-        schema = json.loads(path.read_text(encoding="utf-8"))
+        schema = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such schema", "correct [examples] schema, then type: groundtune check") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", f"mend it; see: ls -l {path}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not JSON: {error}", HINT) from None
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise ConfigError(f'{path}: expected a schema of "type": "object"', HINT)
-    unknown = sorted(_unknown(schema, ""))
-    if unknown:
-        raise ConfigError(f"{path}: keywords that are not supported: {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}", HINT)
+    wrong = list(_wrong(schema, ""))
+    if wrong:
+        raise ConfigError(f"{path}: {'; '.join(wrong)}; known keywords: {', '.join(sorted(KNOWN))}", HINT)
     return schema
 
 
-def _unknown(schema: Any, where: str) -> list[str]:
+def _wrong(schema: Any, where: str) -> Iterator[str]:
+    """Yield what this validator would not obey: keywords that it does not know, and known ones with values of another form."""
     if not isinstance(schema, dict):
-        return [where or "(not an object)"]
-    found = [f"{where}{key}" for key in schema if key not in KNOWN]
-    kinds = schema.get("type", [])
-    found += [f"{where}type {kind!r}" for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind not in TYPES]
-    for name, inner in schema.get("properties", {}).items():
-        found += _unknown(inner, f"{where}{name}.")
+        yield f"{where or 'the schema'} is {schema!r}, expected an object"
+        return
+    inside = f"{where}." if where else ""
+    for key, value in schema.items():
+        if key not in KNOWN:
+            yield f"{inside}{key} is not supported"
+        elif not _FORMS.get(key, _anything)(value):
+            yield f"{inside}{key} is {value!r}, which is not supported"
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield from _wrong(inner, f"{inside}{name}")
     if "items" in schema:
-        found += _unknown(schema["items"], f"{where}items.")
-    return found
+        yield from _wrong(schema["items"], f"{inside}items")
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _length(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "type": lambda value: (
+        isinstance(value, str | list) and bool(value) and all(isinstance(item, str) and item in TYPES for item in _listed(value))
+    ),
+    "properties": lambda value: isinstance(value, dict),
+    "required": _texts,
+    "additionalProperties": lambda value: isinstance(value, bool),
+    "enum": lambda value: isinstance(value, list) and bool(value),
+    "minLength": _length,
+    "maxLength": _length,
+}
+
+
+def _listed(kinds: Any) -> list[Any]:
+    return kinds if isinstance(kinds, list) else [kinds]
 
 
 def check(reply: Any, schema: Mapping[str, Any], where: str = "") -> list[str]:
     """Return what is wrong with a value, in words; empty when the schema accepts it."""
     name = where or "it"
     kinds = schema.get("type")
-    if kinds is not None and not any(_is(reply, kind) for kind in (kinds if isinstance(kinds, list) else [kinds])):
+    if kinds is not None and not any(_is(reply, kind) for kind in _listed(kinds)):
         return [f"{name} is {_kind(reply)}, expected {kinds if isinstance(kinds, str) else ' or '.join(kinds)}"]
     found = []
     if "enum" in schema and not any(_equal(reply, item) for item in schema["enum"]):
@@ -104,4 +140,9 @@ def _kind(value: Any) -> str:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    return left == right and isinstance(left, bool) == isinstance(right, bool)
+    """Return whether two JSON values are the same: 1 is 1.0, but never true."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_equal(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(_equal(one, other) for one, other in zip(left, right, strict=True))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)

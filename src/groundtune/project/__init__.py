@@ -9,5 +9,5 @@ from groundtune.project.main import Project as Project
 
 
 def open(folder: str | Path = ".", *, progress: Progress | None = None) -> Project:
-    """Open the project in ``folder`` (the one that holds groundtune.toml). Raises ``ConfigError``, or ``Problems`` when there are several."""
+    """Open the project in ``folder``, the one that holds groundtune.toml. Raises ``ConfigError``, or ``Problems`` for several."""
     return Project(Path(folder), progress=progress)

@@ -82,12 +82,9 @@ class Project:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
         people = self.content.principals
         if name not in people:
-            raise UnknownName.of(
-                "principal",
-                name,
-                list(people),
-                f"add it to {self.folder / self.settings.access.file}, or ask as a known one: groundtune ask --as {next(iter(people), 'NAME')}",
-            )
+            file = self.folder / self.settings.access.file
+            hint = f"add it to {file}, or ask as a known one: groundtune ask --as {next(iter(people), 'NAME')}"
+            raise UnknownName.of("principal", name, list(people), hint)
         return people[name]
 
     def retriever(self, limit: int | None = None) -> Retrieve:

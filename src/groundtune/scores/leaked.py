@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from groundtune.scores.runs import LENGTH, runs
 from groundtune.scores.scorer import Context, Mark
-from groundtune.scores.shingles import LENGTH, runs
 from groundtune.types import Answer, Example
 
 

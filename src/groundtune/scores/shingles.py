@@ -1,26 +1,17 @@
-"""Texts → runs of eight words, and which texts hold a run. Built once a corpus; a look-up is a binary search.
-
-Words are letters and digits in lower case, so case, punctuation, line ends and Markdown marks do not hide a run.
-"""
+"""Texts → which of them hold a run of eight words. Built once a corpus; a look-up is a binary search."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-LENGTH = 8
-_WORD = re.compile(r"[^\W_]+")
+from groundtune.scores.runs import LENGTH, words
+
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 Hashes = npt.NDArray[np.uint64]
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text, lower-cased, without punctuation."""
-    return _WORD.findall(text.casefold())
 
 
 def _mixed(numbers: npt.NDArray[Any]) -> Hashes:
@@ -36,7 +27,6 @@ class Shingles:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.names: tuple[str, ...] = tuple(sorted(texts))
-        self.number = {name: position for position, name in enumerate(self.names)}
         self._vocabulary: dict[str, int] = {}
         hashes = [self._hashes(words(texts[name]), learn=True) for name in self.names]
         all_hashes = np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64)
@@ -70,9 +60,3 @@ class Shingles:
             for position, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True))
             if end > begin
         ]
-
-
-def runs(text: str) -> frozenset[str]:
-    """Return every run of ``LENGTH`` words of a text, as ``holders`` writes them."""
-    said = words(text)
-    return frozenset(" ".join(said[start : start + LENGTH]) for start in range(len(said) - LENGTH + 1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,10 @@ def make(
         task_type="CAUSAL_LM",
     )
     # Base weights may be bf16; the adapter's own stay fp32, as small updates are lost in bf16.
-    adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
+    with warnings.catch_warnings():
+        # PEFT asks transformers for an attribute by its old name.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
     state = train(
         adapted,
         tokenizer,
@@ -164,12 +168,14 @@ def card(version: ModelVersion, rows: TrainSet, base_name: str) -> str:
     recipe = "\n".join(f"| {key} | {value} |" for key, value in version.recipe.items())
     left_out = "\n".join(f"- {count} rows left out: {reason}" for reason, count in sorted(rows.left_out.items())) or "- none left out"
     documents = "\n".join(f"- {item}" for item in version.document_ids)
+    readers = ", ".join(sorted(version.readers or ())) or "nobody"
+    loss = f"{version.metrics['dev_loss']:.4f} at step {version.metrics['best_step']} of {version.metrics['steps']}"
     return f"""# {version.id}
 
-LoRA adapter for `{base_name}` (weights fingerprint `{version.base}`). Made by Groundtune for one project and its prompt; on another prompt it
-is not this model (prompt hash `{version.prompt_hash}`).
+LoRA adapter for `{base_name}` (weights fingerprint `{version.base}`). Made by Groundtune for one project and its prompt; on another
+prompt it is not this model (prompt hash `{version.prompt_hash}`).
 
-**Who may be answered by it:** {", ".join(sorted(version.readers or ())) or "nobody"}: the intersection of the readers of every document below.
+**Who may be answered by it:** {readers}: the intersection of the readers of every document below.
 
 **What it should not be used for:** facts. It learned form, tone and routing; facts in its weights go stale and cannot be withdrawn.
 
@@ -189,7 +195,7 @@ is not this model (prompt hash `{version.prompt_hash}`).
 
 | | |
 |---|---|
-| loss on dev rows, per completion token (nats) | {version.metrics["dev_loss"]:.4f} at step {version.metrics["best_step"]} of {version.metrics["steps"]} |
+| loss on dev rows, per completion token (nats) | {loss} |
 | tokens read | {version.metrics["tokens"]} |
 | seconds | {version.metrics["seconds"]} |
 

@@ -60,7 +60,8 @@ def build(
     """Render every example that the adapter's audience may learn from.
 
     ``retrieve`` must return more passages than are shown, so that a row without its gold still has company. ``chunks`` holds each
-    document's chunks, to show the gold one where search missed it. Raises ``StateError`` when no row is left, or when nobody could read the adapter.
+    document's chunks, to show the gold one where search missed it. Raises ``StateError`` when no row is left, or when nobody could
+    read the adapter.
     """
     audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
     rows: list[Row] = []

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from groundtune.models.local.cache import Prefixes, RoomyLayer, attends_fully, new_cache
-from groundtune.models.local.generate import Row, _closed_up, generate, shared_prefix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_model import make_chat_model
 from transformers import AutoModelForCausalLM
+
+from groundtune.models.local.cache import Prefixes, RoomyLayer, attends_fully, new_cache
+from groundtune.models.local.generate import Row, _closed_up, generate, shared_prefix
 
 ENDS = frozenset({2})
 LIMIT = 24

@@ -15,21 +15,21 @@ from typing import Any
 
 import torch
 
-from groundtune.errors import MissingExtra, WeightsError
+from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request
+from groundtune.models.local.adapters import ADAPTER, attach
 from groundtune.models.local.cache import Prefixes
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
 from groundtune.models.local.load import EMBEDDED, load_base, load_tokenizer
 
-__all__ = ["LocalChat", "load_base", "load_tokenizer", "open"]
+__all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 
 MOST_ROWS = 16
 # Rows × longest prompt of a batch: bounds the memory for keys and values (1.1 GB in fp32 for the embedded model).
 TOKEN_BUDGET = 24_576
-ADAPTER = "adapter_model.safetensors"
 
 
 def open(settings: Mapping[str, Any]) -> LocalChat:
@@ -142,10 +142,6 @@ class LocalChat:
 
     def _switch_on(self, folder: Path) -> str:
         """Load the adapter in ``folder`` where that was not done, switch to it, and return its name. Raises ``WeightsError``."""
-        try:
-            from peft import PeftModel
-        except ModuleNotFoundError as error:
-            raise MissingExtra.of(error.name or "peft", "local") from error
         place = folder.resolve()
         if not (place / ADAPTER).is_file():
             raise WeightsError(f"{folder}: holds no {ADAPTER}", "type: groundtune tune")
@@ -154,15 +150,7 @@ class LocalChat:
         known = self._adapters.get(place)
         if known is None or known[0] != stamp:
             name = f"a{file_sha256(place / ADAPTER)[:16]}"
-            try:
-                if self._peft is None:
-                    self._peft = PeftModel.from_pretrained(self._model, str(place), adapter_name=name)
-                elif name not in self._peft.peft_config:
-                    self._peft.load_adapter(str(place), adapter_name=name)
-            except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise WeightsError(f"{folder}: is no adapter for {self.name} ({reason})", "type: groundtune tune") from error
-            self._peft.eval()
+            self._peft = attach(self._model, self._peft, place, name)
             known = self._adapters[place] = (stamp, name)
         self._peft.set_adapter(known[1])
         return known[1]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groundtune.errors import ConfigError, WeightsError
@@ -72,7 +73,7 @@ def read_model(folder: Path, kind: Any, dtype: torch.dtype) -> Any:
     """Read a model of ``kind`` (an ``AutoModel…`` class) from a folder, safetensors only. Raises ``WeightsError``."""
     try:
         model = kind.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder}: cannot be loaded ({_first_line(error)})", CHECK) from error
     return model.to(device()).eval()
 
