@@ -3,8 +3,8 @@
     python benchmarks/clapnq.py FOLDER_OF_CLAPNQ --out build/clapnq
 
 ``FOLDER_OF_CLAPNQ`` holds ``dev_answerable.jsonl`` and ``dev_unanswerable.jsonl`` (Rosenthal et al. 2025, "CLAPNQ",
-Apache-2.0). The data's tokenised spelling (blanks before punctuation, `` for quotation marks) is undone first. Passages of one Wikipedia page stay on one side of the
-split. The pilot's table is printed as Markdown.
+Apache-2.0). The data's tokenised spelling (blanks before punctuation, `` for quotation marks) is undone first. Passages of one
+Wikipedia page stay on one side of the split. The pilot's table is printed as Markdown.
 """
 
 from __future__ import annotations

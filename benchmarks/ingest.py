@@ -15,14 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from made_text import Writer, write_folder
-
 from groundtune.chunks.build import IndexVersion, sync
 from groundtune.chunks.index import search_text
 from groundtune.chunks.split import split
 from groundtune.documents.load import read
 from groundtune.models.minilm import MiniLM
 from groundtune.types import Document
+from made_text import Writer, write_folder
 
 SPLITTER = {"max_tokens": 200, "min_tokens": 40}
 

@@ -21,9 +21,7 @@ class Writer:
         made = dict.fromkeys(COMMON)
         while len(made) < words:
             parts = self._draw.choice((1, 2, 2, 3))
-            made[
-                "".join(self._draw.choice(ONSETS) + self._draw.choice(VOWELS) for _ in range(parts)) + self._draw.choice(ENDINGS)
-            ] = None
+            made["".join(self._draw.choice(ONSETS) + self._draw.choice(VOWELS) for _ in range(parts)) + self._draw.choice(ENDINGS)] = None
         self.words = list(made)
         self._weights = list(accumulate(1.0 / (rank + 3) for rank in range(words)))
 

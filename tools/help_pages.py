@@ -1,7 +1,7 @@
 """Verbs, settings, metrics and errors as the code has them → the pages of ``docs/reference/``.
 
-    python tools/help_pages.py           exits 1 and names the pages that are out of date
-    python tools/help_pages.py --write   writes them
+python tools/help_pages.py           exits 1 and names the pages that are out of date
+python tools/help_pages.py --write   writes them
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def verbs() -> str:
     lines = [f"- [`groundtune {verb}`](#groundtune-{verb}): {about}" for verb, about in VERBS.items()]
     parts = [
         "# Verbs\n",
-        "In the order of the work. Exit codes: 0 done, 1 a finding (no arm passes, an index differs, a question failed), 2 something"
-        " to mend, 130 interrupted.\n",
+        "In the order of the work. Exit codes: 0 done; 1 a finding (`groundtune decide`: no arm passes; `groundtune index verify`: the"
+        " index differs; `groundtune ask`: no answer); 2 something to mend; 130 interrupted.\n",
         "\n".join(lines) + "\n",
         "```text\n" + group.get_help(above) + "\n```\n",
     ]
@@ -96,8 +96,8 @@ def error_pages() -> str:
     return "\n".join(
         [
             "# Errors\n",
-            f"{tree[0]} The command line prints them and exits with 2; in Python they are raised from `groundtune.errors`, with the two lines"
-            " as `message` and `hint`.\n",
+            f"{tree[0]} The command line prints them and exits with 2; in Python they are raised from `groundtune.errors`, with the two"
+            " lines as `message` and `hint`.\n",
             f"```text\n{tree[1]}\n```\n",
             *entries,
         ]
@@ -174,7 +174,13 @@ def _doc(item: type) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [list(head), ["---"] * len(head), *(list(row) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Keep a text in its cell; outside code, angle brackets are words and no markup."""
+    text = text.replace("|", "\\|")
+    return text if text.startswith("`") else text.replace("<", "&lt;")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

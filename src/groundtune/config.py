@@ -107,7 +107,9 @@ class ChatTable(Table):
     base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
     key_env: str | None = Field(None, description="the environment variable that holds the key")
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
-    retries: Annotated[int, Field(ge=0)] = Field(4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
     context: Positive | None = Field(
         None, description="tokens of prompt and answer together; the model's own (local) or 8192 (endpoint) without it"
     )
@@ -125,7 +127,9 @@ class EmbedTable(Table):
     base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
     key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
-    retries: Annotated[int, Field(ge=0)] = Field(4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
     batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint)")
 
 

@@ -58,9 +58,7 @@ def pairs(values: Mapping[str, float], p: float) -> list[Estimate]:
     """All paired differences of arms with these means, less simple minus simpler, all with the same corrected p-value."""
     names = [arm.name for arm in ARMS if arm.name in values]
     return [
-        pair(later, earlier, values[later] - values[earlier], p)
-        for number, earlier in enumerate(names)
-        for later in names[number + 1 :]
+        pair(later, earlier, values[later] - values[earlier], p) for number, earlier in enumerate(names) for later in names[number + 1 :]
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
 from groundtune.chunks import manifest
 from groundtune.chunks.cache import EmbeddingCache
@@ -23,6 +24,9 @@ from groundtune.files import fingerprint
 from groundtune.models.embed import Embed
 from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
+
+# Counted up when the splitter cuts the same text in another way, or the searched text of a chunk changes.
+ALGORITHM = 1
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
@@ -39,7 +43,7 @@ class _Change:
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, int]) -> str:
     """Return the id that the index of these documents has."""
     contents = sorted((item.id, item.content_hash, sorted(item.readers)) for item in documents)
-    return "index:" + fingerprint(contents, dict(splitter), embed.fingerprint, length=12)
+    return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
 
 
 def sync(
@@ -75,7 +79,7 @@ def _built(
     store: Path,
     progress: Progress,
 ) -> IndexVersion:
-    name = f"chunks_{fingerprint(dict(splitter), embed.fingerprint, length=12)}"
+    name = f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
     database = lance.connect(store / "lance")
     if name in _tables(database):
         table = database.open_table(name)
@@ -161,7 +165,7 @@ def _commit(table: Any, change: _Change, made: Sequence[Chunk], vectors: Any) ->
     if made:
         table.add(lance.rows_of(made, vectors))
     for document in change.restamp:
-        table.update(where=f"document_id = {lance.literal(document.id)}", values={"readers": sorted(document.readers)})
+        table.update(where=f"document_id = {literal(document.id)}", values={"readers": sorted(document.readers)})
     lance.make_indices(table)
 
 

@@ -51,7 +51,8 @@ def command(folder: str, as_json: bool, shown: str | None, with_settings: bool) 
     if report.detectable is not None:
         say(
             f"\nWith {report.counts['test']} test questions, differences of {report.detectable:.2f} or more"
-            f" in {project.settings.rubric.primary} can be told from chance (80 % power, assuming that a difference spreads by 0.4 from question to question)."
+            f" in {project.settings.rubric.primary} can be told from chance"
+            " (80 % power, assuming that a difference spreads by 0.4 from question to question)."
         )
     return 0
 

@@ -45,6 +45,6 @@ def _print(evaluation: Evaluation, estimates: object) -> None:
             )
         rows.append(row)
     table(["metric", *(arm.name for arm in evaluation.arms)], rows)
-    for arm, reason in evaluation.not_run.items():
-        say(f"{arm}: not run: {reason}")
+    for name, reason in evaluation.not_run.items():
+        say(f"{name}: not run: {reason}")
     say(f"{evaluation.run_id}: {len(evaluation.examples)} questions; look {evaluation.looks} at this test set; {evaluation.folder}")

@@ -140,7 +140,7 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
     return (
         "<section><h2>Every arm, every metric</h2><p>Mean, 95 % interval, and the number of questions behind it."
         ' A failed answer counts as the worst value.</p><div class="scroll"><table id="arms">'
-        f'<colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{"".join(rows)}</table></div>'
+        f"<colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{''.join(rows)}</table></div>"
         f"<details><summary>What each metric means</summary>{definitions}</details></section>"
     )
 
@@ -197,7 +197,7 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
         "<section><h2>Paired differences</h2><p>The same questions, arm against arm; p after Holm's correction. Dashed: the smallest"
         f" gain that matters ({evidence.smallest_gain:g}).</p>{chart}"
         "<details><summary>All comparisons as a table</summary><div class='scroll'><table><tr><th>arms</th><th>metric</th>"
-        f"<th>difference</th><th>95 % interval</th><th>p / p after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
+        f"<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
     )
 
 

@@ -44,8 +44,8 @@ def check(project: Project) -> Report:
         "principals": len(content.principals),
         **{name: splits[name] for name in ("train", "dev", "test")},
     }
-    kinds = {
-        name: dict(Counter(example.kind for example in content.examples if example.split == name)) for name in ("train", "dev", "test")
+    kinds: dict[str, dict[str, int]] = {
+        name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in ("train", "dev", "test")
     }
     warnings = []
     if splits["test"] and all(example.answerable for example in content.split("test")):

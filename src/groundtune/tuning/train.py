@@ -186,7 +186,7 @@ def train(
             value = 0.0
             for part in parts_of(batch, recipe.memory_tokens):
                 loss, _ = batch_loss(model, part, pad, autocast)
-                (loss / carrying).backward()
+                torch.autograd.backward(loss / carrying)
                 value += float(loss.detach())
             torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
             optimiser.step()

@@ -1,0 +1,114 @@
+import json
+from dataclasses import replace
+
+from groundtune.answers.prompt import Shot, blocks_of, prompt_hash, render
+from groundtune.answers.respond import Ask, House, Tools, respond
+from groundtune.answers.stored import answer_from
+from groundtune.files import plain
+from groundtune.models.chat import Request
+from groundtune.models.scripted import ScriptedChat
+from groundtune.types import Answer, Arm, Chunk, ModelVersion, Passage, Principal
+
+ANA = Principal(id="ana", groups=frozenset(["everyone"]))
+HOUSE = House(
+    instructions="Answer.", fallback="I don't know.", fallback_reply={"quote": ""}, refusals=("no idea",), answer_field="answer",
+    quote_field="quote", schema={"type": "object"}, max_new_tokens=60, seed=1, machine_hour=3.6, prompt_million=1.0,
+)  # fmt: skip
+CHUNK = Chunk(
+    id="chunk:a", document_id="document:a.md", document_hash="0", ordinal=0, text="The gate opens at six.", start=10, end=32,
+    heading_path=("Gates", "Hours"), title="Gates", readers=frozenset(["everyone"]), tokens=6,
+)  # fmt: skip
+PASSAGE = Passage(chunk=CHUNK, rank=1, score=0.5, similarity=0.4, found_by={"bm25": 1}, allowed_by=("everyone",))
+
+
+def reply(request: Request) -> str:
+    question = request.messages[-1]["content"]
+    return "no idea" if "hard" in question else json.dumps({"quote": "gate opens at six", "answer": f"At six. {len(question)}"})
+
+
+def asks(count: int) -> list[Ask]:
+    return [
+        Ask(question=f"when {'very ' * (number % 5)}early {number}?", asker=ANA, filter={}, example_id=f"e{number}")
+        for number in range(count)
+    ]
+
+
+def tools(**changes: object) -> Tools:
+    return replace(Tools(chat=ScriptedChat(reply, batch=4), house=HOUSE, retrieve=lambda question, asker, filter: (PASSAGE,)), **changes)  # type: ignore[arg-type]
+
+
+def all_of(arm: Arm, questions: list[Ask], given: Tools, done: tuple[int, ...] = ()) -> dict[int, list[tuple[int, Answer]]]:
+    return dict(respond(arm, questions, given, done=done))
+
+
+def test_every_question_is_answered_once_and_cited_at_its_place() -> None:
+    batches = all_of(Arm(name="rag", retrieves=True), asks(10), tools())
+    answers = dict(pair for batch in batches.values() for pair in batch)
+    assert sorted(answers) == list(range(10))
+    first = answers[0]
+    assert first.cited[0].quote == "gate opens at six" and first.cited[0].start == 14
+    assert first.reply is not None and not first.refused and first.passages == (PASSAGE,)
+    assert "[1] a.md · Gates › Hours\nThe gate opens at six." in first.messages[-1]["content"]
+    assert first.cost > 0
+
+
+def test_batches_are_the_same_whether_or_not_some_are_done() -> None:
+    arm = Arm(name="rag", retrieves=True)
+    whole = all_of(arm, asks(11), tools())
+    rest = all_of(arm, asks(11), tools(), done=(0, 2))
+    assert set(rest) == set(whole) - {0, 2}
+    for number, batch in rest.items():
+        assert [(index, answer.id, answer.text) for index, answer in batch] == [(i, a.id, a.text) for i, a in whole[number]]
+
+
+def test_nothing_found_is_a_refusal_without_asking_the_model() -> None:
+    chat = ScriptedChat(reply)
+    given = tools(chat=chat, retrieve=lambda question, asker, filter: ())
+    [batch] = all_of(Arm(name="rag", retrieves=True), asks(2), given).values()
+    assert all(answer.refused and answer.fallback and answer.said == "I don't know." for _, answer in batch)
+    assert all(answer.reply == {"quote": "", "answer": "I don't know."} for _, answer in batch)
+    assert chat.calls == []
+
+
+def test_an_adapter_does_not_answer_those_who_may_not_read_what_it_learned() -> None:
+    version = ModelVersion(
+        id="model:x", name="x", base="b", adapter_path="/nowhere", trained_on="t", prompt_hash="p", recipe={},
+        readers=frozenset(["finance"]), document_ids=(), metrics={},
+    )  # fmt: skip
+    [batch] = all_of(Arm(name="tuned", adapter="x"), asks(1), tools(adapter=version)).values()
+    assert batch[0][1].failure is not None and "may not read" in batch[0][1].failure
+    assert batch[0][1].text == "" and not batch[0][1].refused
+
+
+def test_a_refusal_is_known_and_prose_is_no_reply() -> None:
+    [batch] = all_of(Arm(name="prompt"), [Ask(question="hard", asker=ANA, filter={})], tools()).values()
+    answer = batch[0][1]
+    assert answer.refused and answer.reply is None and answer.passages == ()
+
+
+def test_a_stored_answer_is_the_same_answer() -> None:
+    for _, batch in respond(Arm(name="rag", retrieves=True), asks(3), tools()):
+        for _, answer in batch:
+            assert answer_from(json.loads(json.dumps(plain(answer)))) == answer
+
+
+def test_the_prompt_holds_shots_and_filter_in_order() -> None:
+    messages = render(
+        " When? ",
+        instructions="I",
+        filter={"version": "5"},
+        passages=blocks_of([PASSAGE]),
+        shots=[Shot(question="Q", reply="R", filter={})],
+    )
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[1]["content"] == "Question: Q" and messages[2]["content"] == "R"
+    assert messages[3]["content"].endswith("Question (version 5): When?")
+
+
+def test_the_prompt_hash_changes_with_what_shapes_a_prompt(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from groundtune.answers import prompt
+
+    before = prompt_hash("I")
+    assert prompt_hash("J") != before
+    monkeypatch.setattr(prompt, "PASSAGE", "{number} {source} {heading} {text}")
+    assert prompt_hash("I") != before

@@ -1,0 +1,60 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundtune.access.filter import Predicate
+from groundtune.chunks import index_lance as lance
+from groundtune.chunks.index import Index
+from groundtune.chunks.index_memory import MemoryIndex
+from groundtune.testing.index_contract import WIDTH, IndexContract, made
+from groundtune.types import Chunk
+
+
+class TestMemoryIndex(IndexContract):
+    def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> Index:
+        return MemoryIndex(chunks, vectors)
+
+
+class TestLanceIndex(IndexContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> lance.LanceIndex:
+        table = lance.connect(self.folder).create_table(f"t{len(list(self.folder.iterdir()))}", schema=lance.schema(WIDTH))
+        if len(chunks):
+            table.add(lance.rows_of(chunks, vectors))
+        lance.make_indices(table)
+        return lance.LanceIndex(table)
+
+    def test_the_permission_is_answered_from_its_index(self) -> None:
+        chunks, vectors = made(90, 8)
+        plan = self.build(chunks, vectors).explain(Predicate(frozenset(["everyone"])))
+        assert "ScalarIndexQuery" in plan and "CAST(readers" not in plan
+
+    def test_a_tagged_version_is_unaffected_by_later_writes(self) -> None:
+        chunks, vectors = made(30, 9)
+        index = self.build(chunks, vectors)
+        table = lance.connect(self.folder).open_table("t0")
+        table.tags.create("one", table.version)
+        pinned = lance.LanceIndex(lance.connect(self.folder).open_table("t0"), "one")
+        lance.drop_documents(table, sorted({chunk.document_id for chunk in chunks}))
+        assert lance.LanceIndex(lance.connect(self.folder).open_table("t0")).count() == 0
+        assert pinned.count() == index.count() == 30
+
+    def test_a_stemmed_word_is_found(self) -> None:
+        from dataclasses import replace
+
+        chunks, vectors = made(12, 10)
+        chunks[3] = replace(chunks[3], text="Hauliers were cancelling bookings", readers=frozenset(["everyone"]))
+        found = self.build(chunks, vectors).keyword("cancelled booking", Predicate(frozenset(["everyone"])), None, 3)
+        assert found[0][0].id == chunks[3].id
+
+
+def test_a_full_disk_is_told_from_other_failures(tmp_path: Path) -> None:
+    assert "no space left" in str(
+        lance.full_disk(RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)"), tmp_path)
+    )
+    assert lance.full_disk(RuntimeError("something else"), tmp_path) is None
