@@ -75,7 +75,7 @@ class ExamplesTable(Table):
 
     path: str = Field("examples", description="JSONL file, or folder of them")
     schema_file: str | None = Field(None, alias="schema", description="JSON schema of the reply; without it replies are plain text")
-    near: Share = Field(0.8, description="likeness from which on two questions of two splits are a leak")
+    near: Annotated[float, Field(gt=0, le=1)] = Field(0.8, description="likeness from which on two questions of two splits are a leak")
 
 
 class AnswersTable(Table):
@@ -90,9 +90,6 @@ class AnswersTable(Table):
     refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
     answer_field: str = Field("answer", description="the reply's field that people read")
     quote_field: str = Field("quote", description="the reply's field that holds words copied from a passage")
-    document_field: str | None = Field(
-        "document", description="the reply's field that names the document of the quote; nothing reads it yet"
-    )
     label_field: str | None = Field("label", description="the reply's field that is scored as a label and kept in a training refusal")
     max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
 
@@ -403,6 +400,9 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
             yield problem([*where, "whole_corpus"], f"arm {arm.name!r} both retrieves and takes the whole corpus; choose one")
         if arm.constrained and settings.examples.schema_file is None:
             yield problem([*where, "constrained"], f"arm {arm.name!r} is constrained, but [examples] names no schema")
+    if settings.chunks.min_tokens > settings.chunks.max_tokens:
+        message = f"chunks.min_tokens is {settings.chunks.min_tokens}: more than max_tokens ({settings.chunks.max_tokens})"
+        yield problem(["chunks", "min_tokens"], message)
     for number, gate in enumerate(settings.rubric.gates):
         if (gate.min is None) == (gate.max is None):
             yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")

@@ -227,4 +227,5 @@ def clock_text(seconds: float | None) -> str:
 def display(name: Display | None) -> Progress:
     """Return the display of that name; ``None`` takes rich on a terminal and plain elsewhere."""
     chosen = name or ("rich" if sys.stderr.isatty() else "plain")
-    return {"rich": Rich, "plain": Plain, "jsonl": Jsonl, "silent": Silent}[chosen]()
+    made: Progress = {"rich": Rich, "plain": Plain, "jsonl": Jsonl, "silent": Silent}[chosen]()
+    return made

@@ -90,7 +90,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole(tiny: Path) -> None:
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
     whole, parts = gradient([encoded]), gradient(parts_of(encoded, max(map(len, encoded))))
-    assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
 
 
 class StopsAfter(Silent):

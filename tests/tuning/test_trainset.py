@@ -105,6 +105,6 @@ def test_no_row_left_is_told() -> None:
 
 def test_a_chunk_holds_gold_when_it_covers_half_of_it() -> None:
     [chunk] = CHUNKS["document:a"]
-    assert holds(chunk, [Evidence(document_id="document:a", quote="", start=10, end=26)])
+    assert holds(chunk, [Evidence(document_id="document:a", quote="", start=10, end=18)])
     assert not holds(chunk, [Evidence(document_id="document:a", quote="", start=14, end=40)])
     assert not holds(chunk, [Evidence(document_id="document:b", quote="", start=0, end=5)])

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
 from groundtune.chunks import manifest
 from groundtune.chunks.cache import EmbeddingCache
@@ -164,8 +163,8 @@ def _commit(table: Any, change: _Change, made: Sequence[Chunk], vectors: Any) ->
     lance.drop_documents(table, [*change.gone, *(document.id for document in change.write)])
     if made:
         table.add(lance.rows_of(made, vectors))
-    for document in change.restamp:
-        table.update(where=f"document_id = {literal(document.id)}", values={"readers": sorted(document.readers)})
+    if change.restamp:
+        lance.restamp(table, {document.id: document.readers for document in change.restamp})
     lance.make_indices(table)
 
 

@@ -29,7 +29,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 def version_key(*, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row], base: str, prompt_hash: str, seed: int) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter."""
-    return fingerprint(name, recipe.model_dump(), rows.fingerprint, fingerprint(dev_rows), base, prompt_hash, seed)
+    return fingerprint(name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed)
 
 
 def folder_of(store: Path, name: str, key: str) -> Path:
