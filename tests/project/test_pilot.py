@@ -236,3 +236,43 @@ def test_bad_input_is_reported_by_check_and_changes_nothing(change: Any, words: 
     with pytest.raises((GroundtuneError, Problems)):
         gt.open(folder).ingest()
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "records" not in path.name} == before
+
+
+@pytest.mark.browser
+def test_the_page_opens_alone_without_errors_and_shows_every_arm_of_a_question(whole: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=quiet)
+        page = browser.new_page()
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(next((whole / "decisions").glob("*.html")).as_uri())
+        assert page.locator("#count").inner_text() == "15 of 15 questions"
+        page.locator("#kind").select_option("forbidden")
+        assert page.locator("#count").inner_text() == "1 of 15 questions"
+        page.locator(".question > button").first.click()
+        assert page.locator(".card").count() == 6
+        assert "wanted:" in page.locator(".detail .gold").first.inner_text()
+        wide = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert wide
+
+
+def test_the_page_never_turns_text_into_markup(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
+    path = folder / "groundtune.toml"
+    path.write_text(path.read_text().replace('name = "small"', 'name = "<script>alert(1)</script>"'))
+    gt.open(folder).decide()
+    text = max((folder / "decisions").glob("*.html")).read_text()
+    assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
+    assert text.count("</script>") == 2

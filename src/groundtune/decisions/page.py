@@ -116,7 +116,7 @@ def _number(value: float | None, metric: str) -> str:
     if value is None:
         return "–"
     if metric == "cost":
-        return f"{value:.6f}"
+        return f"{value:.5f}"
     if metric in ("prompt_tokens", "completion_tokens"):
         return f"{value:.0f}"
     return f"{value:.2f}" if metric == "seconds_total" else f"{value:.3f}"

@@ -91,11 +91,11 @@ def forest(rows: Sequence[Difference], *, smallest_gain: float, title: str) -> s
     """Return an SVG of paired differences with their intervals, a line at 0 and a dashed one at the smallest gain that matters."""
     if not rows:
         return ""
-    left, right, line = 150, 190, 26
+    left, right, line = 150, 270, 26
     height = 40 + line * len(rows) + 20
     low = min(0.0, *(row.low for row in rows), -smallest_gain) * 1.08
     high = max(0.0, *(row.high for row in rows), smallest_gain) * 1.08
-    width = 900
+    width = 1000
 
     def across(value: float) -> float:
         return left + (width - left - right) * (value - low) / (high - low)
