@@ -11,6 +11,8 @@ from typing import Any
 from groundtune.examples.quotes import locate
 from groundtune.types import Citation, Passage
 
+# Deeper than any reply schema, and shallow enough for all that walks a reply afterwards.
+MOST_NESTED = 32
 _TYPOGRAPHIC = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
 
 
@@ -44,7 +46,7 @@ def _object(text: str) -> dict[str, Any] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and _storable(value) else None
 
 
 def _first_object(text: str) -> dict[str, Any] | None:
@@ -54,9 +56,25 @@ def _first_object(text: str) -> dict[str, Any] | None:
             value, _ = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and _storable(value):
             return value
     return None
+
+
+def _storable(value: dict[str, Any]) -> bool:
+    """Return whether a reply can be written as JSON again: no NaN or infinity, no half of a surrogate pair, not nested without end."""
+    level: list[Any] = [value]
+    for _ in range(MOST_NESTED):
+        level = [item for held in level for item in (held.values() if isinstance(held, dict) else held) if isinstance(item, dict | list)]
+        if not level:
+            break
+    else:
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def plain_words(text: str) -> str:

@@ -172,12 +172,17 @@ def _answer(arm: Arm, item: _Prepared, completion: Completion, tools: Tools, bus
         item.passages,
         item.messages,
         tools,
-        text=completion.text,
+        text=_whole(completion.text),
         seconds=seconds,
         failure=completion.failure,
         tokens=(completion.prompt_tokens, completion.completion_tokens),
         cost=cost,
     )
+
+
+def _whole(text: str) -> str:
+    """Return text without halves of surrogate pairs, which a server may send and nothing can store."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _made(

@@ -66,6 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except click.exceptions.Abort:
         _interrupted()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         click.echo(f"error: {error.format_message()}", err=True)
@@ -75,6 +78,12 @@ def main(arguments: list[str] | None = None) -> None:
         _interrupted()
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        click.echo(f"  mend that; see: ls -ld {error.filename}", err=True)
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

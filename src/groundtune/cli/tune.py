@@ -10,7 +10,7 @@ from groundtune.cli.common import opened, say, say_json, verb
 @click.command("tune")
 @click.argument("names", nargs=-1)
 @click.option("--preview", is_flag=True, help="show training rows token by token with the loss mask, and train nothing")
-@click.option("--rows", default=2, show_default=True, help="how many rows to preview")
+@click.option("--rows", type=click.IntRange(min=1), default=2, show_default=True, help="how many rows to preview")
 @verb
 def command(folder: str, as_json: bool, shown: str | None, names: tuple[str, ...], preview: bool, rows: int) -> int:
     """Train the adapters of the [tuning.*] tables (all, or NAMES)."""
@@ -18,11 +18,11 @@ def command(folder: str, as_json: bool, shown: str | None, names: tuple[str, ...
     if preview:
         from groundtune.project.tune import preview as rows_of
 
-        for name in names or tuple(project.settings.tuning):
-            shown_rows = rows_of(project, name, rows)
-            if as_json:
-                say_json({name: shown_rows})
-                continue
+        previews = {name: rows_of(project, name, rows) for name in names or tuple(project.settings.tuning)}
+        if as_json:
+            say_json(previews)
+            return 0
+        for name, shown_rows in previews.items():
             for number, row in enumerate(shown_rows, start=1):
                 carrying = sum(carries for _, carries in row)
                 say(f"{name}, row {number}: {len(row)} tokens, {carrying} of them carry loss (bold)")

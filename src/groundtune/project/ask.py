@@ -18,6 +18,10 @@ def ask(project: Project, question: str, arm_name: str, asker_name: str, filter:
     """Answer as an arm would. Raises ``InputError`` for an empty question and ``StateError`` where the arm cannot run."""
     if not question.strip():
         raise InputError("the question is empty", 'type: groundtune ask "How long is a slot?"')
+    try:
+        question.encode()
+    except UnicodeEncodeError:
+        raise InputError("the question is not UTF-8", "type it in a terminal whose encoding is UTF-8; see: locale") from None
     arm = arm_named(project.settings, arm_name)
     asker = project.principal(asker_name)
     tools = tools_for(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groundtune.errors import ConfigError, GroundtuneError
+from groundtune.errors import ConfigError, GroundtuneError, StateError
 from groundtune.project import content as contents
 from groundtune.project.estimate import Line, estimate
 
@@ -56,6 +56,7 @@ def check(project: Project) -> Report:
         problems.append(
             ConfigError("[tuning.*] tables, but no training examples", "add rows with split = train, then type: groundtune check")
         )
+    problems += _shots(project, content)
     test = splits["test"]
     if not test:
         problems.append(ConfigError("no test examples", "add rows with split = test, then type: groundtune check"))
@@ -68,6 +69,19 @@ def check(project: Project) -> Report:
         sources=project.sources,
         warnings=tuple(warnings),
     )
+
+
+def _shots(project: Project, content: contents.Content) -> list[GroundtuneError]:
+    """Return which arms show more examples than there are to show: known now, and not after the tuning."""
+    from groundtune.project.arms import house_of, shots_for
+
+    problems: list[GroundtuneError] = []
+    for arm in project.arms:
+        try:
+            shots_for(arm, content, house_of(project.settings, content))
+        except StateError as error:
+            problems.append(error)
+    return problems
 
 
 def _rubric(project: Project) -> list[GroundtuneError]:

@@ -15,7 +15,7 @@ from groundtune.examples import leaks
 from groundtune.examples import load as examples
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.schema import load_schema
-from groundtune.files import fingerprint
+from groundtune.files import fingerprint, plain
 from groundtune.types import Document, Example, Principal, Split
 
 
@@ -38,8 +38,9 @@ class Content:
         return fingerprint([(d.id, d.content_hash, d.readers) for d in self.documents.values()])
 
     def split_fingerprint(self, name: Split) -> str:
-        """Return the identity of a split's examples."""
-        return fingerprint(self.split(name))
+        """Return the identity of a split's examples. Where a quote stands is left out: it moves when its document is edited around it."""
+        rows = [plain(example) for example in self.split(name)]
+        return fingerprint([{**row, "evidence": [(item["document_id"], item["quote"]) for item in row["evidence"]]} for row in rows])
 
 
 def read(folder: Path, settings: Settings) -> tuple[Content | None, list[GroundtuneError]]:

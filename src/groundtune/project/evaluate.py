@@ -40,7 +40,7 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
     """Answer and score. Raises ``StateError`` when nothing is locked, the index is missing or stale, or an adapter is not tuned."""
     lock = project.require_lock()
     content, settings = project.content, project.settings
-    arms = [arm_named(settings, name) for name in names] if names else project.arms
+    arms = [arm_named(settings, name) for name in dict.fromkeys(names)] if names else project.arms
     examples = content.split("test")
     people = content.principals
     asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in examples]
@@ -123,6 +123,7 @@ def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
         tools.shots,
         None if tools.adapter is None else tools.adapter.id,
         tools.house,
+        prompt_hash(tools.house.instructions),
         project.chat.fingerprint,
         project.settings.chat.batch,
     )

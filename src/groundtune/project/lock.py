@@ -73,7 +73,13 @@ def read(folder: Path) -> Lock | None:
 def lock(folder: Path, content: Content, settings: Settings, *, relock: bool) -> Lock:
     """Lock what stands now, or confirm that it is what was locked. Raises ``LockedError`` naming what changed."""
     hashes = present(content, settings)
-    old = read(folder)
+    try:
+        old = read(folder)
+    except StateError:
+        if not relock:
+            raise
+        # What was locked cannot be known any more, which is itself a change that the decision has to mention.
+        old = Lock(test="unreadable", rubric="unreadable", arms="unreadable", locked_at="unreadable", relocked=())
     if old is not None:
         changed = [name for name in LOCKED if getattr(old, name) != hashes[name]]
         if not changed:

@@ -11,7 +11,7 @@ from groundtune.files import write_atomic
 CONFIG = '''# What this project is, and what decides it. Every other setting: groundtune check --settings
 
 [project]
-name = "{name}"
+name = {name}
 owner = "write the name of who answers for this after launch"
 
 [documents]
@@ -116,17 +116,24 @@ EXAMPLES = (
 
 
 def create(folder: Path) -> list[Path]:
-    """Write the starter into ``folder`` and return its files. Raises ``ConfigError`` rather than write over a project."""
+    """Write the starter into ``folder`` and return its files. Raises ``ConfigError`` rather than write over a file that is there."""
     if (folder / "groundtune.toml").exists():
         raise ConfigError(f"{folder / 'groundtune.toml'}: there is a project already", f"type: groundtune check -p {folder}")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is no folder", "name one that is not there yet: groundtune init FOLDER")
     written = {
-        "groundtune.toml": CONFIG.format(name=folder.absolute().name),
+        "groundtune.toml": CONFIG.format(name=json.dumps(folder.absolute().name or "project", ensure_ascii=False)),
         "access.toml": ACCESS,
         "documents/returns.md": DOCUMENT,
         "documents/goodwill.md": INTERNAL,
         "examples/questions.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in EXAMPLES),
-        ".gitignore": ".groundtune/\n",
     }
+    there = [str(folder / name) for name in written if (folder / name).exists()]
+    if there:
+        raise ConfigError(f"{', '.join(there)}: there already, and would be written over", "name a new folder: groundtune init FOLDER")
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        written[".gitignore"] = ".groundtune/\n"
     for name, text in written.items():
         write_atomic(folder / name, text)
     return [folder / name for name in written]

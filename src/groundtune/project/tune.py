@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import UnknownName
 from groundtune.tuning import adapter
-from groundtune.tuning.trainset import Row, TrainSet, build
+from groundtune.tuning.trainset import Row, TrainSet, build, rows_of
 from groundtune.types import Chunk, ModelVersion, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
-def rows_for(project: Project, name: str, split: Split) -> TrainSet:
-    """Return the rows that an adapter learns from (``train``) or is watched on (``dev``)."""
+def rows_for(project: Project, name: str) -> TrainSet:
+    """Return the rows that an adapter learns from."""
+    return build(project.content.split("train"), **_given(project, name, "train"))
+
+
+def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
+    """Return what rows are made with, besides the examples."""
     recipe = project.settings.tuning[name]
     content = project.content
     chunks: dict[str, list[Chunk]] = {}
@@ -31,22 +36,21 @@ def rows_for(project: Project, name: str, split: Split) -> TrainSet:
                     chunks[item.document_id] = list(
                         split_document(content.documents[item.document_id], project.embed.count, **project.splitter)
                     )
-    return build(
-        content.split(split),
-        recipe=recipe,
-        house=project.house,
-        documents=content.documents,
-        askers=content.principals,
-        retrieve=retrieve,
-        chunks=chunks,
-        label_field=project.settings.answers.label_field,
-        seed=project.settings.project.seed,
-    )
+    return {
+        "recipe": recipe,
+        "house": project.house,
+        "documents": content.documents,
+        "askers": content.principals,
+        "retrieve": retrieve,
+        "chunks": chunks,
+        "label_field": project.settings.answers.label_field,
+        "seed": project.settings.project.seed,
+    }
 
 
 def dev_rows_for(project: Project, name: str) -> tuple[Row, ...]:
     """Return the dev rows that early stopping looks at: the recipe's number of them, spread over the split."""
-    rows = rows_for(project, name, "dev").rows
+    rows, _ = rows_of(project.content.split("dev"), **_given(project, name, "dev"))
     wanted = min(len(rows), project.settings.tuning[name].dev_rows)
     return tuple(rows[index * len(rows) // wanted] for index in range(wanted)) if wanted else ()
 
@@ -69,10 +73,10 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     for name in names or ():
         if name not in known:
             raise UnknownName.of("adapter", name, known, "name a [tuning.*] table of groundtune.toml: groundtune tune NAME")
+    # All rows first: what is wrong with the last adapter's must not come out after the hours that the first one took.
+    prepared = [(name, rows_for(project, name), dev_rows_for(project, name)) for name in dict.fromkeys(names or known)]
     versions = []
-    for name in names or known:
-        rows = rows_for(project, name, "train")
-        dev_rows = dev_rows_for(project, name)
+    for name, rows, dev_rows in prepared:
         key = _key(project, name, rows, dev_rows)
         run = project.ledger.begin(
             "tune", key, {"train": rows.fingerprint, "base": project.chat.fingerprint}, project.settings.project.seed
@@ -103,7 +107,7 @@ def standing(project: Project) -> dict[str, ModelVersion]:
     for name in project.settings.tuning:
         if not any((project.state / "models").glob(f"{name}-*/version.json")):
             continue
-        rows = rows_for(project, name, "train")
+        rows = rows_for(project, name)
         key = _key(project, name, rows, dev_rows_for(project, name))
         version = adapter.read_version(adapter.folder_of(project.state / "models", name, key))
         if version is not None:
@@ -118,7 +122,7 @@ def preview(project: Project, name: str, count: int) -> list[list[tuple[str, boo
     from groundtune.models.local.chat import load_tokenizer
     from groundtune.tuning.train import encode
 
-    rows = rows_for(project, name, "train").rows[:count]
+    rows = rows_for(project, name).rows[:count]
     tokenizer = load_tokenizer(project.settings.chat.model_dump())
     encoded = encode(rows, tokenizer, project.settings.tuning[name].max_tokens)
     return [

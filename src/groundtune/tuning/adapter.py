@@ -75,8 +75,11 @@ def make(
 ) -> ModelVersion:
     """Train the adapter of this key, or return it when it is there already. A broken-off run goes on from its last checkpoint."""
     final = folder_of(store, name, key)
+    work = store / ".work" / f"{name}-{key[:8]}"
     finished = read_version(final)
     if finished is not None:
+        # There when a run was killed after its last word and before it had tidied up.
+        shutil.rmtree(work, ignore_errors=True)
         return finished
     try:
         from peft import LoraConfig, get_peft_model
@@ -88,7 +91,6 @@ def make(
     from groundtune.tuning.train import train
 
     model, tokenizer, base = load_base(chat)
-    work = store / ".work" / f"{name}-{key[:8]}"
     with storing(work):
         work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)

@@ -188,6 +188,11 @@ def train(
                 loss, _ = batch_loss(model, part, pad, autocast)
                 torch.autograd.backward(loss / carrying)
                 value += float(loss.detach())
+            if not math.isfinite(value):
+                raise StateError(
+                    f"tuning {name}: the loss of step {state.step + 1} is {value}",
+                    "lower learning_rate in its [tuning.*] table, then type: groundtune tune",
+                )
             torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

@@ -63,38 +63,17 @@ def build(
     document's chunks, to show the gold one where search missed it. Raises ``StateError`` when no row is left, or when nobody could
     read the adapter.
     """
-    audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
-    rows: list[Row] = []
-    left_out: Counter[str] = Counter()
-    for example in examples:
-        # A refusal holds nothing of the document that its asker may not see, so that document does not bind the row.
-        drawn_on = [evidence.document_id for evidence in example.evidence] if example.answerable else []
-        if audience is not None and any(not audience.groups <= documents[item].readers for item in drawn_on):
-            left_out["drawn from a document outside the adapter's audience"] += 1
-            continue
-        chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
-        passages: tuple[Passage, ...] = ()
-        refuse = not example.answerable
-        if recipe.passages:
-            if retrieve is None:
-                raise ValueError("a recipe with passages needs something to retrieve with")
-            asker = audience or askers[example.asker]
-            passages, refuse = _shown(example, retrieve(example.question, asker, example.filter), recipe, chunks, chance)
-        if example.answerable and refuse:
-            reply = dict(house.fallback_reply)
-            if label_field and label_field in example.reply:
-                reply[label_field] = example.reply[label_field]
-            completion = reply_text({**reply, house.answer_field: house.fallback}, house.answer_field, structured=house.structured)
-        else:
-            completion = reply_text(example.reply, house.answer_field, structured=house.structured)
-        rows.append(
-            Row(
-                example_id=example.id,
-                messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
-                completion=completion,
-                document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
-            )
-        )
+    rows, left_out = rows_of(
+        examples,
+        recipe=recipe,
+        house=house,
+        documents=documents,
+        askers=askers,
+        retrieve=retrieve,
+        chunks=chunks,
+        label_field=label_field,
+        seed=seed,
+    )
     if recipe.max_rows is not None and len(rows) > recipe.max_rows:
         kept = sorted(random.Random(seed).sample(range(len(rows)), recipe.max_rows))  # noqa: S311
         left_out["above max_rows"] += len(rows) - len(kept)
@@ -111,6 +90,58 @@ def build(
     return TrainSet(rows=tuple(rows), left_out=dict(left_out), readers=readers, document_ids=document_ids)
 
 
+def rows_of(
+    examples: Sequence[Example],
+    *,
+    recipe: TuningTable,
+    house: House,
+    documents: Mapping[str, Document],
+    askers: Mapping[str, Principal],
+    retrieve: Retrieve | None,
+    chunks: Mapping[str, Sequence[Chunk]],
+    label_field: str | None,
+    seed: int,
+) -> tuple[list[Row], Counter[str]]:
+    """Return the rows of ``build`` and why others were left out. No row is fine here: dev rows are watched, not learned from."""
+    audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
+    rows: list[Row] = []
+    left_out: Counter[str] = Counter()
+    for example in examples:
+        # A refusal holds nothing of the document that its asker may not see, so that document does not bind the row.
+        drawn_on = [evidence.document_id for evidence in example.evidence] if example.answerable else []
+        if audience is not None and any(not audience.groups <= documents[item].readers for item in drawn_on):
+            left_out["drawn from a document outside the adapter's audience"] += 1
+            continue
+        chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
+        passages: tuple[Passage, ...] = ()
+        refuse = not example.answerable
+        if recipe.passages:
+            if retrieve is None:
+                raise ValueError("a recipe with passages needs something to retrieve with")
+            asker = audience or askers[example.asker]
+            found = retrieve(example.question, asker, example.filter)
+            if audience is not None:
+                # Search shows what any of the asker's groups may read; an adapter's readers must all be able to.
+                found = tuple(passage for passage in found if audience.groups <= documents[passage.chunk.document_id].readers)
+            passages, refuse = _shown(example, found, recipe, chunks, chance)
+        if example.answerable and refuse:
+            reply = dict(house.fallback_reply)
+            if label_field and label_field in example.reply:
+                reply[label_field] = example.reply[label_field]
+            completion = reply_text({**reply, house.answer_field: house.fallback}, house.answer_field, structured=house.structured)
+        else:
+            completion = reply_text(example.reply, house.answer_field, structured=house.structured)
+        rows.append(
+            Row(
+                example_id=example.id,
+                messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
+                completion=completion,
+                document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
+            )
+        )
+    return rows, left_out
+
+
 def _shown(
     example: Example,
     found: Sequence[Passage],
@@ -121,7 +152,8 @@ def _shown(
     """Return the passages to show, and whether the row must then refuse."""
     count = recipe.distractors + 1
     if not example.answerable:
-        return tuple(found[:count]), True
+        # The audience may read what this asker may not; refusing beside the answer would teach to refuse what is there.
+        return tuple([passage for passage in found if not holds(passage.chunk, example.evidence)][:count]), True
     gold = [passage for passage in found if holds(passage.chunk, example.evidence)]
     others = [passage for passage in found if not holds(passage.chunk, example.evidence)]
     if chance.random() < recipe.without_gold:
