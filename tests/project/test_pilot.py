@@ -1,19 +1,65 @@
 import json
-import re
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_project import Zygote, all_found, make_project
+from made_project import make_project
 
 import groundtune as gt
 from groundtune.errors import GroundtuneError, LockedError, Problems, StaleIndex, StateError, UnknownName
 from groundtune.records.ledger import Ledger
 
+VOLATILE = ("seconds", "cost")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose pilot ran unbroken."""
+    folder = make_project(tmp_path_factory.mktemp("pilot") / "whole")
+    run_pilot(folder)
+    return folder
+
+
+def command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "groundtune", "pilot", "-p", str(folder), "--progress", "jsonl"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run_pilot(folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(folder), capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """Return all that a pilot found out, less times, money and dates."""
+    [run] = [path for path in (folder / ".groundtune/runs").iterdir() if (path / "manifest.json").is_file()]
+    answers = [json.loads(line) for line in (run / "answers.jsonl").read_text().splitlines()]
+    for answer in answers:
+        for name in VOLATILE:
+            del answer[name]
+    scores = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
+    [path] = (folder / "decisions").glob("*.json")
+    decision = json.loads(path.read_text())
+    return {
+        "answers": answers,
+        "scores": [s for s in scores if s["metric"] not in ("seconds_total", "cost")],
+        "verdict": (decision["verdict"], decision["choice"], decision["fallback"]),
+        "estimates": [e for e in decision["estimates"] if e["metric"] not in ("seconds_total", "cost")],
+        "inputs": decision["inputs"],
+    }
+
 
 def test_every_arm_answers_every_question_and_a_decision_is_written(whole: Path) -> None:
-    found = all_found(whole)
+    found = result(whole)
     by_arm: dict[str, int] = {}
     for answer in found["answers"]:
         by_arm[answer["arm"]] = by_arm.get(answer["arm"], 0) + 1
@@ -22,11 +68,11 @@ def test_every_arm_answers_every_question_and_a_decision_is_written(whole: Path)
     assert names == {".md", ".json", ".html"}
     page = next((whole / "decisions").glob("*.html")).read_text()
     assert "whole-corpus" in page and "has room for" in page
-    assert found["decision"]["inputs"]["index"].startswith("index:")
+    assert found["inputs"]["index"].startswith("index:")
 
 
 def test_nobody_is_shown_what_they_may_not_read(whole: Path) -> None:
-    found = all_found(whole)
+    found = result(whole)
     shown = [(a["asker"], p["chunk"]["document_id"]) for a in found["answers"] for p in a["passages"]]
     assert ("ana", "document:keel.md") not in shown
     assert ("femi", "document:keel.md") in shown
@@ -42,17 +88,62 @@ def test_adapters_are_for_everyone_and_were_not_shown_finance(whole: Path) -> No
 
 
 def test_asking_again_does_nothing_twice(whole: Path) -> None:
-    before = all_found(whole)
+    before = result(whole)
     weights = {path: path.stat().st_mtime_ns for path in (whole / ".groundtune/models").rglob("*.safetensors")}
     again = run_pilot(whole)
     assert not any('"step": "tune' in line or '"step": "answer' in line for line in again.stderr.splitlines())
-    assert all_found(whole) == before
+    assert result(whole) == before
     assert {path: path.stat().st_mtime_ns for path in (whole / ".groundtune/models").rglob("*.safetensors")} == weights
     ledger = Ledger(whole / ".groundtune/records.sqlite")
     assert ledger.looks("lock:" + json.loads((whole / "groundtune.lock").read_text())["test"]) == 1
 
 
-def test_a_changed_rubric_is_refused_and_a_relock_is_mentioned(copy: Path) -> None:
+MOMENTS = {
+    "embedding": ('"step": "embed"', 1),
+    "early in tuning": ('"step": "tune closed"', 4),
+    "late in tuning": ('"step": "tune reader"', 7),
+    "between arms": ('"step": "answer few-shot"', 2),
+    "in the last arm": ('"step": "answer hybrid"', 3),
+    "scoring": ('"step": "score"', 2),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_kill_at_any_moment_then_the_same_command_ends_the_same(moment: str, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole.parent / "tiny-model", tmp_path / "tiny-model")
+    folder = make_project(tmp_path / "killed")
+    # The model's place is part of the settings; the same place for both keeps every fingerprint the same.
+    (folder / "groundtune.toml").write_text((whole / "groundtune.toml").read_text())
+    text, count = MOMENTS[moment]
+    child = subprocess.Popen(command(folder), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment())
+    assert child.stderr is not None
+    seen = 0
+    for line in child.stderr:
+        seen += text in line
+        if seen == count:
+            child.send_signal(signal.SIGKILL)
+            break
+    assert seen == count, "the moment never came"
+    child.wait()
+    assert child.returncode == -signal.SIGKILL
+    kept = (
+        {path.name: path.stat().st_mtime_ns for path in (folder / ".groundtune/models").glob("*/version.json")} if "arm" in moment else {}
+    )
+    run_pilot(folder)
+    assert result(folder) == result(whole)
+    assert all(
+        (folder / ".groundtune/models").joinpath(p.parent.name, "version.json").exists()
+        for p in (whole / ".groundtune/models").glob("*/version.json")
+    )
+    assert kept == {path.name: path.stat().st_mtime_ns for path in (folder / ".groundtune/models").glob("*/version.json")} if kept else True
+
+
+def copied(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+def test_a_changed_rubric_is_refused_and_a_relock_is_mentioned(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
     path = folder / "groundtune.toml"
     path.write_text(path.read_text().replace('primary = "token_f1"', 'primary = "exact"'))
     with pytest.raises(LockedError, match="the rubric changed since it was locked"):
@@ -65,7 +156,8 @@ def test_a_changed_rubric_is_refused_and_a_relock_is_mentioned(copy: Path) -> No
     assert decision.primary == "exact" and decision.id.startswith("decision:0002-")
 
 
-def test_a_changed_test_question_is_refused(copy: Path) -> None:
+def test_a_changed_test_question_is_refused(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
     path = folder / "examples/all.jsonl"
     path.write_text(path.read_text().replace("look after our crane", "take care of our crane"))
     with pytest.raises(LockedError, match="the test set changed"):
@@ -95,7 +187,8 @@ def test_wrong_asks_are_told_what_is_known(whole: Path, act: Any, kind: type[Exc
     assert "groundtune" in caught.value.hint  # type: ignore[attr-defined]
 
 
-def test_what_is_missing_is_named_with_the_next_command(copy: Path) -> None:
+def test_what_is_missing_is_named_with_the_next_command(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
     shutil.rmtree(folder / ".groundtune/models")
     with pytest.raises(StateError, match="not tuned yet") as caught:
         gt.open(folder).ask("x", arm="tuned", asker="ana")
@@ -108,13 +201,15 @@ def test_what_is_missing_is_named_with_the_next_command(copy: Path) -> None:
         gt.open(folder).evaluate()
 
 
-def test_another_embedder_is_refused(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_embedder_is_refused(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied(whole, tmp_path)
     monkeypatch.setenv("GROUNDTUNE__EMBED__USE", "minilm")
     with pytest.raises(StaleIndex, match="was built by the embedder"):
         gt.open(folder).ask("x", arm="rag", asker="ana")
 
 
-def test_an_adapter_whose_weights_were_changed_is_refused(copy: Path) -> None:
+def test_an_adapter_whose_weights_were_changed_is_refused(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
     [path] = (folder / ".groundtune/models").glob("closed-*/adapter_model.safetensors")
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(GroundtuneError, match="sha256"):
@@ -133,10 +228,11 @@ def test_an_adapter_whose_weights_were_changed_is_refused(copy: Path) -> None:
     ids=["empty document", "unreadable encoding", "not JSON", "unknown principal", "evidence without document"],
 )
 def test_bad_input_is_reported_by_check_and_changes_nothing(change: Any, words: str, tmp_path: Path, whole: Path) -> None:
+    folder = copied(whole, tmp_path)
     change(folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "records" not in path.name}
     report = gt.open(folder).check()
-    assert any(re.search(words, problem.message) for problem in report.problems), [p.message for p in report.problems]
+    assert any(__import__("re").search(words, problem.message) for problem in report.problems), [p.message for p in report.problems]
     with pytest.raises((GroundtuneError, Problems)):
         gt.open(folder).ingest()
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "records" not in path.name} == before
@@ -172,7 +268,8 @@ def test_the_page_opens_alone_without_errors_and_shows_every_arm_of_a_question(w
     assert wide
 
 
-def test_the_page_never_turns_text_into_markup(copy: Path) -> None:
+def test_the_page_never_turns_text_into_markup(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
     path = folder / "groundtune.toml"
     path.write_text(path.read_text().replace('name = "small"', 'name = "<script>alert(1)</script>"'))
     gt.open(folder).decide()
