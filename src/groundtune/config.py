@@ -110,7 +110,7 @@ class ChatTable(Table):
     context: Positive | None = Field(
         None, description="tokens of prompt and answer together; the model's own (local) or 8192 (endpoint) without it"
     )
-    batch: Positive = Field(16, description="questions that are answered at once, at most")
+    batch: Positive | None = Field(None, description="questions that are answered at once, at most; 56 (local) or 16 (endpoint) without it")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="number format of a local model; auto takes bfloat16 where the hardware multiplies it"
     )

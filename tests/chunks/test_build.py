@@ -57,7 +57,9 @@ def test_only_the_difference_is_done_and_the_same_input_has_the_same_id(tmp_path
     changed = [*documents[:4], document("d04", "entirely new words about demurrage"), document("new", "one more")]
     second = synced(tmp_path, changed)
     assert (second.added, second.changed, second.gone, second.unchanged) == (1, 1, 1, 4)
-    assert opened(tmp_path).keyword("demurrage", ALL, None, 3)[0][0].document_id == "document:d04.md"
+    index = opened(tmp_path)
+    best = index.keyword("demurrage", ALL, None, 3)[0].id
+    assert index.chunks([best], ALL)[best].document_id == "document:d04.md"
     assert build.verify(tmp_path, embed=EMBED, splitter=SPLITTER, documents=changed) == []
     back = synced(tmp_path, documents)
     assert back.id == first.id
@@ -78,8 +80,9 @@ def test_changed_readers_are_stamped_without_embedding(tmp_path: Path) -> None:
 
     version = build.sync(hidden, embed=Refuses(), splitter=SPLITTER, store=tmp_path)  # type: ignore[arg-type]
     assert (version.restamped, version.unchanged) == (1, 2)
-    found = opened(tmp_path).dense(EMBED.query("slot"), ALL, None, 100)
-    assert {chunk.document_id for chunk, _ in found} == {"document:d01.md", "document:d02.md"}
+    index = opened(tmp_path)
+    found = index.chunks([hit.id for hit in index.dense(EMBED.query("slot"), ALL, None, 100)], ALL)
+    assert {chunk.document_id for chunk in found.values()} == {"document:d01.md", "document:d02.md"}
 
 
 def test_an_old_version_is_not_touched_by_a_new_one(tmp_path: Path) -> None:
@@ -162,5 +165,5 @@ def test_kill_at_any_moment_loses_nothing_and_ends_the_same(tmp_path: Path, afte
     assert (resumed.id, resumed.chunks) == (whole.id, whole.chunks)
     assert build.verify(tmp_path / "killed", embed=EMBED, splitter=SPLITTER, documents=some(40)) == []
     question = EMBED.query("slot invoice")
-    found = [[chunk.id for chunk, _ in opened(tmp_path / name).dense(question, ALL, None, 20)] for name in ("killed", "whole")]
+    found = [[hit.id for hit in opened(tmp_path / name).dense(question, ALL, None, 20)] for name in ("killed", "whole")]
     assert found[0] == found[1]

@@ -8,7 +8,7 @@ from groundtune.access.filter import Predicate
 from groundtune.chunks import index_lance as lance
 from groundtune.chunks.index import Index
 from groundtune.chunks.index_memory import MemoryIndex
-from groundtune.testing.index_contract import WIDTH, IndexContract, made
+from groundtune.testing.index_contract import GROUPS, WIDTH, IndexContract, made
 from groundtune.types import Chunk
 
 
@@ -18,6 +18,8 @@ class TestMemoryIndex(IndexContract):
 
 
 class TestLanceIndex(IndexContract):
+    tag: str | None = None
+
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
@@ -27,7 +29,9 @@ class TestLanceIndex(IndexContract):
         if len(chunks):
             table.add(lance.rows_of(chunks, vectors))
         lance.make_indices(table)
-        return lance.LanceIndex(table)
+        if self.tag is not None:
+            table.tags.create(self.tag, table.version)
+        return lance.LanceIndex(table, self.tag)
 
     def test_the_permission_is_answered_from_its_index(self) -> None:
         chunks, vectors = made(90, 8)
@@ -50,7 +54,29 @@ class TestLanceIndex(IndexContract):
         chunks, vectors = made(12, 10)
         chunks[3] = replace(chunks[3], text="Hauliers were cancelling bookings", readers=frozenset(["everyone"]))
         found = self.build(chunks, vectors).keyword("cancelled booking", Predicate(frozenset(["everyone"])), None, 3)
-        assert found[0][0].id == chunks[3].id
+        assert found[0].id == chunks[3].id
+
+
+class TestTaggedLanceIndex(TestLanceIndex):
+    """A tagged version of few rows answers from memory."""
+
+    tag = "live"
+
+    def test_equal_scores_at_the_limit_are_decided_by_id(self) -> None:
+        chunks, vectors = made(60, 11)
+        vectors[:] = vectors[0]
+        found = self.build(chunks, vectors).dense(vectors[0], Predicate(frozenset(GROUPS)), None, 7)
+        may = Predicate(frozenset(GROUPS))
+        assert [hit.id for hit in found] == sorted(chunk.id for chunk in chunks if may.permits(chunk.readers))[:7]
+
+    def test_what_was_remembered_for_one_asker_is_not_shown_to_another(self) -> None:
+        chunks, vectors = made(120, 12)
+        index = self.build(chunks, vectors)
+        for _ in range(2):
+            for group in GROUPS:
+                may = Predicate(frozenset([group]))
+                wanted = {chunk.id for chunk in chunks if may.permits(chunk.readers)}
+                assert {hit.id for hit in index.dense(vectors[3], may, None, 120)} == wanted
 
 
 def test_a_full_disk_is_told_from_other_failures(tmp_path: Path) -> None:

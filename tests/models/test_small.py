@@ -38,9 +38,14 @@ def test_batches_hold_each_index_once_by_length_within_their_bounds(lengths: lis
     for batch in batches:
         assert 1 <= len(batch) <= rows
         assert budget is None or len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= budget
-    for batch, following in zip(batches, batches[1:], strict=False):
-        # Not one batch more than needed: the next would have burst it.
-        assert len(batch) == rows or (budget is not None and lengths[batch[0]] * (len(batch) + 1) > budget), following
+    # Not one batch more than needed, and none much smaller than the others.
+    needed = -(-len(lengths) // rows)
+    if budget is None:
+        assert len(batches) == needed
+        assert not batches or len(batches[0]) - len(batches[-1]) < max(1, needed)
+    for batch in batches[:-1]:
+        full = -(-len(lengths) // needed)
+        assert len(batch) == full or (budget is not None and lengths[batch[0]] * (len(batch) + 1) > budget)
 
 
 # ── hashed ──

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from groundtune.access.filter import Predicate
@@ -11,21 +12,32 @@ from groundtune.types import Chunk
 if TYPE_CHECKING:
     import numpy as np
 
-Found = list[tuple[Chunk, float]]
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The id of a chunk that a search found, and its score there: higher is better, and comparable within one search only."""
+
+    id: str
+    score: float
 
 
 class Index(Protocol):
     """Chunks that can be searched. Both searches filter before they rank, so hidden rows neither show nor use up the limit.
 
-    ``allowed`` is what the asker may see; ``filter`` (metadata name → value) can only narrow it.
+    Searches rank many and name them; ``chunks`` reads the few that are kept. ``allowed`` is what the asker may see; ``filter``
+    (metadata name → value) can only narrow it. All methods may be called by several threads at once.
     """
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by BM25, best first. Any text is a query; none is an error."""
         ...
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by cosine with ``vector`` (d,), best first."""
+        ...
+
+    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
+        """Return the chunks of these ids that may be seen, by id. The permission is asked again: an id is no proof of it."""
         ...
 
     def count(self) -> int:

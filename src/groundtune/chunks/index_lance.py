@@ -1,7 +1,7 @@
 """The default index: a LanceDB table with vectors, BM25, readers and metadata, read at one tagged version.
 
-Permissions are part of both queries and are applied before ranking (``prefilter``). Up to ``EXACT_ROWS`` rows vectors are compared exactly;
-above that an IVF_RQ index proposes and exact distances decide, and small permitted sets are compared exactly all the same.
+Permissions are part of both queries and are applied before ranking (``prefilter``). Up to ``EXACT_ROWS`` rows vectors are compared exactly,
+in memory; above that an IVF_RQ index proposes and exact distances decide, and small permitted sets are compared exactly all the same.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import Predicate, literal, narrow
-from groundtune.chunks.index import Found, labels, search_text
+from groundtune.chunks.hot import Hot
+from groundtune.chunks.index import Hit, labels, search_text
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
 
@@ -111,35 +113,56 @@ class LanceIndex:
             table.checkout(tag)
         self._table = table
         self._rows = table.count_rows()
+        # Only a tagged version never changes.
+        self._small = tag is not None and self._rows <= EXACT_ROWS
         self._approximate = any("vector" in index.columns for index in table.list_indices())
 
     def count(self) -> int:
         """Return how many chunks there are."""
         return int(self._rows)
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    @cached_property
+    def _hot(self) -> Hot:
+        return Hot(self._table, self._rows, COLUMNS)
+
+    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
         from lancedb.query import MatchQuery
 
         if not text.strip() or not self._rows:
             return []
         query = self._table.search(MatchQuery(text.replace("\x00", " "), "search_text"), query_type="fts")
-        found = query.where(narrow(allowed, filter), prefilter=True).select([*COLUMNS, "_score"]).limit(limit).to_list()
-        return _ranked(found, "_score", lambda value: value)
+        found = query.where(narrow(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
+        return _ranked(found["id"], found["_score"])
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Rank by cosine; exactly, where that is cheap."""
+        import pyarrow.compute as pc
+
         if not self._rows:
             return []
         where = narrow(allowed, filter)
+        if self._small:
+            return self._hot.search(vector, where, limit)
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
         if self._approximate:
             if self._table.count_rows(where) <= EXACT_PERMITTED:
                 query = query.bypass_vector_index()
             else:
                 query = query.minimum_nprobes(20).maximum_nprobes(200).refine_factor(20)
-        found = query.select([*COLUMNS, "_distance"]).limit(limit).to_list()
-        return _ranked(found, "_distance", lambda value: 1.0 - value)
+        found = query.select(["id", "_distance"]).limit(limit).to_arrow()
+        return _ranked(found["id"], pc.subtract(1.0, found["_distance"]))
+
+    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
+        """Return the chunks of these ids that may be seen."""
+        if not ids or not self._rows:
+            return {}
+        if self._small:
+            found = {row["id"]: chunk_of(row) for row in self._hot.read(ids)}
+            return {name: chunk for name, chunk in found.items() if allowed.permits(chunk.readers)}
+        where = f"id IN ({', '.join(literal(item) for item in ids)}) AND ({narrow(allowed, None)})"
+        rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
+        return {row["id"]: chunk_of(row) for row in rows}
 
     def explain(self, allowed: Predicate, filter: Mapping[str, str] | None = None) -> str:
         """Return the engine's plan of a vector search, to see that the permission is answered from its index."""
@@ -152,9 +175,9 @@ class LanceIndex:
         return str(query.limit(1).explain_plan(True))
 
 
-def _ranked(rows: list[dict[str, Any]], column: str, score: Any) -> Found:
-    found = [(chunk_of(row), float(score(row[column]))) for row in rows]
-    return sorted(found, key=lambda item: (-item[1], item[0].id))
+def _ranked(ids: Any, scores: Any) -> list[Hit]:
+    found = [Hit(item, float(score)) for item, score in zip(ids.to_pylist(), scores.to_pylist(), strict=True)]
+    return sorted(found, key=lambda hit: (-hit.score, hit.id))
 
 
 def chunk_of(row: Mapping[str, Any]) -> Chunk:
@@ -185,6 +208,7 @@ def make_indices(table: Any) -> None:
         "readers": LabelList(),
         "metadata": LabelList(),
         "document_id": BTree(),
+        "id": BTree(),
     }
     if table.count_rows() > EXACT_ROWS:
         wanted["vector"] = IvfRq(distance_type="cosine")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from groundtune.access.filter import Predicate
-from groundtune.chunks.index import Found, search_text
+from groundtune.chunks.index import Hit, search_text
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -26,11 +26,17 @@ class MemoryIndex:
             raise ValueError(f"{len(chunks)} chunks, but {len(vectors)} vectors")
         self._chunks = list(chunks)
         self._vectors = vectors
+        self._by_id = {chunk.id: chunk for chunk in chunks}
         self._words = [Counter(re.findall(r"\w+", search_text(chunk).casefold())) for chunk in chunks]
 
     def count(self) -> int:
         """Return how many chunks there are."""
         return len(self._chunks)
+
+    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
+        """Return the chunks of these ids that may be seen."""
+        known = {item: self._by_id[item] for item in ids if item in self._by_id}
+        return {item: chunk for item, chunk in known.items() if allowed.permits(chunk.readers)}
 
     def _visible(self, allowed: Predicate, filter: Mapping[str, str] | None) -> list[int]:
         wanted = (filter or {}).items()
@@ -40,7 +46,7 @@ class MemoryIndex:
             if allowed.permits(chunk.readers) and all(chunk.metadata.get(name) == value for name, value in wanted)
         ]
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Rank by BM25; document frequencies are over all chunks, as in an engine."""
         query = set(re.findall(r"\w+", text.casefold()))
         total = len(self._chunks)
@@ -55,14 +61,14 @@ class MemoryIndex:
                 rarity = math.log(1 + (total - holders + 0.5) / (holders + 0.5))
                 score += rarity * words[word] * (K1 + 1) / (words[word] + K1 * (1 - B + B * size / mean))
             if score > 0:
-                scored.append((self._chunks[number], score))
-        return sorted(scored, key=lambda item: (-item[1], item[0].id))[:limit]
+                scored.append(Hit(self._chunks[number].id, score))
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> Found:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
         """Rank by cosine, exactly."""
         visible = self._visible(allowed, filter)
         if not visible:
             return []
         scores = self._vectors[visible] @ vector
-        scored = [(self._chunks[number], float(score)) for number, score in zip(visible, scores, strict=True)]
-        return sorted(scored, key=lambda item: (-item[1], item[0].id))[:limit]
+        scored = [Hit(self._chunks[number].id, float(score)) for number, score in zip(visible, scores, strict=True)]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from groundtune.access.filter import allowed
 from groundtune.chunks.index import Index
 from groundtune.passages.fuse import reciprocal_rank
-from groundtune.types import Chunk, Passage, Principal
+from groundtune.types import Passage, Principal
 
 if TYPE_CHECKING:
     from groundtune.models.embed import Embed
@@ -30,14 +30,13 @@ def retrieve(
     ``principal`` is asked inside both searches; ``filter`` (metadata name → value) can only narrow what they may see.
     """
     may = allowed(principal)
-    vector = embed.query(question)
     by_words = index.keyword(question, may, filter, candidates)
-    by_meaning = index.dense(vector, may, filter, candidates)
-    chunks: dict[str, Chunk] = {chunk.id: chunk for chunk, _ in (*by_words, *by_meaning)}
-    similarity = {chunk.id: score for chunk, score in by_meaning}
-    rankings = {"bm25": [chunk.id for chunk, _ in by_words], "dense": [chunk.id for chunk, _ in by_meaning]}
+    by_meaning = index.dense(embed.query(question), may, filter, candidates)
+    similarity = {hit.id: hit.score for hit in by_meaning}
+    rankings = {"bm25": [hit.id for hit in by_words], "dense": [hit.id for hit in by_meaning]}
     ranks = {name: {item: rank for rank, item in enumerate(ranking, start=1)} for name, ranking in rankings.items()}
     fused = reciprocal_rank(rankings, rrf_k)[:limit]
+    chunks = index.chunks([item for item, _ in fused], may)
     return tuple(
         Passage(
             chunk=chunks[item],

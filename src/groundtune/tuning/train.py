@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.config import TuningTable
 from groundtune.errors import StateError
 from groundtune.files import storing, write_json
+from groundtune.models.batches import shared_prefix
 from groundtune.progress import Progress
 from groundtune.tuning.trainset import Row
 
@@ -115,31 +116,49 @@ def rate_at(step: int, total: int, recipe: TuningTable) -> float:
 
 
 def batch_loss(model: Any, rows: Sequence[Encoded], pad: int, autocast: Any) -> tuple[torch.Tensor, int]:
-    """Return the summed loss over the completions of a batch, and how many tokens carry it."""
-    import torch
+    """Return the summed loss over the completions of a batch, and how many tokens carry it.
 
-    width = max(len(row) for row in rows)
+    What all prompts begin with (the instructions) is read once, and every row attends to it: the same loss and the same gradients for
+    fewer tokens.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    from groundtune.models.local.cache import attends_fully
+
+    prompts = [row.prompt for row in rows]
+    shared = shared_prefix(prompts) if len(rows) > 1 and attends_fully(model.config) else 0
+    width = max(len(row) for row in rows) - shared
     columns = max(len(row.completion) for row in rows)
     ids = torch.full((len(rows), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    mask = torch.zeros((len(rows), shared + width), dtype=torch.long)
+    mask[:, :shared] = 1
     labels = torch.full((len(rows), columns), IGNORED, dtype=torch.long)
     for number, row in enumerate(rows):
-        ids[number, width - len(row) :] = torch.tensor(row.prompt + row.completion)
-        mask[number, width - len(row) :] = 1
+        rest = len(row) - shared
+        ids[number, width - rest :] = torch.tensor((row.prompt + row.completion)[shared:])
+        mask[number, shared + width - rest :] = 1
         labels[number, columns - len(row.completion) :] = torch.tensor(row.completion)
     carrying = int((labels != IGNORED).sum())
     if carrying == 0 or carrying == int(mask.sum()):
         raise StateError("a training batch has an empty or a full loss mask", "see what is masked: groundtune tune --preview")
     device = next(model.parameters()).device
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
     with autocast():
+        cache = None
+        if shared:
+            cache = DynamicCache(config=model.config)
+            beginning = torch.tensor([prompts[0][:shared]], device=device)
+            model(input_ids=beginning, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(rows))
         logits = model(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
             position_ids=positions.to(device),
+            past_key_values=cache,
             # A completion token is predicted one column before it stands.
             logits_to_keep=columns + 1,
-            use_cache=False,
+            use_cache=cache is not None,
         ).logits[:, :-1]
     flat = logits.reshape(-1, logits.shape[-1]).float()
     loss = torch.nn.functional.cross_entropy(flat, labels.reshape(-1).to(device), ignore_index=IGNORED, reduction="sum")

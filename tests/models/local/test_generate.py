@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from made_model import make_chat_model
 from transformers import AutoModelForCausalLM
 
+from groundtune.models.batches import shared_prefix
 from groundtune.models.local.cache import Prefixes, RoomyLayer, attends_fully, new_cache
-from groundtune.models.local.generate import Row, _closed_up, generate, shared_prefix
+from groundtune.models.local.generate import Row, _closed_up, generate
 
 ENDS = frozenset({2})
 LIMIT = 24

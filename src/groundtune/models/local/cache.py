@@ -30,6 +30,14 @@ def new_cache(config: Any, room: int) -> Any:
     return Cache(layers=[RoomyLayer(room) for _ in range(config.num_hidden_layers)])
 
 
+def parts_of(cache: Any, rows: int, at_once: int) -> list[tuple[int, int, Any]]:
+    """Return ``(begin, end, cache of these rows)`` for at most ``at_once`` rows each; the cache itself where it cannot be cut."""
+    if at_once >= rows or not all(isinstance(layer, RoomyLayer) for layer in cache.layers):
+        return [(0, rows, cache)]
+    cuts = [(begin, min(begin + at_once, rows)) for begin in range(0, rows, at_once)]
+    return [(begin, end, Cache(layers=[layer.part(rows, begin, end) for layer in cache.layers])) for begin, end in cuts]
+
+
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values, shape (rows, heads, room, head size), of which the first ``held`` tokens are filled."""
 
@@ -38,12 +46,42 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         self._room = room
         self._held = 0
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._part_of: tuple[RoomyLayer, int, int, int] | None = None
+        self.is_initialized: bool = False
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Make room, in the shape and dtype of the first tokens."""
         self.dtype, self.device = key_states.dtype, key_states.device
-        self._make(key_states, value_states, key_states.shape[0])
+        if self._part_of is None:
+            self._make(key_states, value_states, key_states.shape[0])
+        else:
+            whole, rows, begin, end = self._part_of
+            if whole._buffers is None:
+                whole.dtype, whole.device = self.dtype, self.device
+                whole._make(key_states, value_states, rows)
+                whole.is_initialized = True
+            self._share(whole, begin, end)
         self.is_initialized = True
+
+    def part(self, rows: int, begin: int, end: int) -> RoomyLayer:
+        """Return the layer of rows ``begin`` to ``end`` of ``rows``, which writes into the room of this one."""
+        layer = RoomyLayer(self._room)
+        layer._part_of = (self, rows, begin, end)
+        layer._held = self._held
+        if self._buffers is not None:
+            layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
+            layer._share(self, begin, end)
+        return layer
+
+    def advance(self, tokens: int) -> None:
+        """Count the tokens that all parts have written."""
+        self._held += tokens
+        self.keys, self.values = self._filled()
+
+    def _share(self, whole: RoomyLayer, begin: int, end: int) -> None:
+        assert whole._buffers is not None  # noqa: S101
+        self._buffers = whole._buffers[0][begin:end], whole._buffers[1][begin:end]
+        self.keys, self.values = self._filled()
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Add tokens to every row; return all that is held."""

@@ -17,8 +17,12 @@ from typing import Any
 
 import torch
 
-from groundtune.models.local.cache import Prefixes, attends_fully, new_cache
+from groundtune.models.batches import shared_prefix
+from groundtune.models.local.cache import Prefixes, attends_fully, new_cache, parts_of
 from groundtune.models.local.grammar import Matcher, Stuck, forbid
+
+# Tokens that are read in one pass: more outgrow the processor's cache, and their activations the memory.
+READ_TOKENS = 2_048
 
 
 @dataclass(slots=True)
@@ -34,18 +38,6 @@ class Row:
     done: bool = False
     truncated: bool = False
     failure: str | None = None
-
-
-def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """Return how many leading tokens all prompts share, leaving each at least one of its own."""
-    if not prompts:
-        return 0
-    shortest = min(len(prompt) for prompt in prompts) - 1
-    first = prompts[0]
-    for position in range(shortest):
-        if any(prompt[position] != first[position] for prompt in prompts[1:]):
-            return position
-    return max(0, shortest)
 
 
 @torch.inference_mode()
@@ -83,8 +75,7 @@ def generate(
     for row in alive:
         row.queue.clear()
     while True:
-        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        _choose(alive, output.logits[:, -1], limit, ends, began, clock)
+        _choose(alive, _read(model, cache, ids, mask, positions), limit, ends, began, clock)
         keep = _closed_up([row.done for row in alive])
         if not keep:
             return
@@ -99,6 +90,26 @@ def generate(
             del row.queue[:step]
         mask = torch.cat([mask, mask.new_ones((len(alive), step))], dim=1)
         positions = positions[:, -1:] + torch.arange(1, step + 1, device=device)
+
+
+def _read(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Read the next tokens of all rows, a few rows at a time where they are many; return the logits after them, (rows, vocabulary)."""
+    parts = parts_of(cache, len(ids), max(1, READ_TOKENS // ids.shape[1]))
+    logits = []
+    for begin, end, part in parts:
+        output = model(
+            input_ids=ids[begin:end],
+            attention_mask=mask[begin:end],
+            position_ids=positions[begin:end],
+            past_key_values=part,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits.append(output.logits[:, -1])
+    if len(parts) > 1:
+        for layer in cache.layers:
+            layer.advance(ids.shape[1])
+    return torch.cat(logits) if len(logits) > 1 else logits[0]
 
 
 def _left_padded(
@@ -130,11 +141,11 @@ def _choose(alive: Sequence[Row], logits: torch.Tensor, limit: int, ends: frozen
     if not open_rows:
         return
     scores = logits[[number for number, _ in open_rows]].float()
-    matched = [(place, row.matcher) for place, (_, row) in enumerate(open_rows) if row.matcher is not None]
+    matched = [(place, row.matcher, limit - len(row.tokens)) for place, (_, row) in enumerate(open_rows) if row.matcher is not None]
     if matched:
         bits = torch.full((len(open_rows), (scores.shape[1] + 31) // 32), -1, dtype=torch.int32)
-        for place, matcher in matched:
-            matcher.mask(bits[place])
+        for place, matcher, left in matched:
+            matcher.mask(bits[place], left)
         forbid(scores, bits)
     chosen = scores.argmax(dim=-1).tolist()
     now = clock() - began
@@ -173,5 +184,6 @@ def _take_forced(row: Row, limit: int, ends: frozenset[int]) -> None:
         row.tokens += forced
         row.queue += forced
         row.done = row.matcher.finished
+        row.truncated = row.truncated or row.matcher.closed_early
     if not row.done and len(row.tokens) >= limit:
         row.done = row.truncated = True
