@@ -63,7 +63,8 @@ class Grammar:
         """How many tokens the shortest text takes, about: where more are left, nobody has to ask."""
         from llguidance import LLMatcher
 
-        return closing(LLMatcher(self._tokens, self._text, log_level=0), self._closers)
+        words = (int(self._tokens.vocab_size) + 31) // 32
+        return closing(LLMatcher(self._tokens, self._text, log_level=0), self._closers, words)
 
 
 class Matcher:
@@ -93,7 +94,7 @@ class Matcher:
         ``left`` is how many tokens may still come; when they are just enough to close, only what closes is allowed.
         """
         _fill(self._walk, row)
-        if left is None or not self._must_close(left):
+        if left is None or not self._must_close(left, row.numel()):
             return
         closer = _closer(row, self._closers)
         if closer is not None:
@@ -101,12 +102,12 @@ class Matcher:
             row.zero_()
             row[closer >> 5] = _bit(closer)
 
-    def _must_close(self, left: int) -> bool:
+    def _must_close(self, left: int, words: int) -> bool:
         if self.closed_early:
             return True
         if left > self._whole + SLACK:
             return False
-        return left <= closing(self._walk.deep_copy(), self._closers) + SLACK
+        return left <= closing(self._walk.deep_copy(), self._closers, words) + SLACK
 
     @property
     def finished(self) -> bool:
@@ -114,15 +115,16 @@ class Matcher:
         return bool(self._walk.is_stopped())
 
 
-def closing(walk: Any, closers: Sequence[int]) -> int:
-    """Walk to the end the short way, and return how many tokens that took; ``LONGEST_CLOSING`` where no end came in sight."""
+def closing(walk: Any, closers: Sequence[int], words: int) -> int:
+    """Walk to the end the short way, and return how many tokens that took; ``LONGEST_CLOSING`` where no end came in sight.
+
+    ``words`` is how many int32 a mask has.
+    """
     taken = 0
-    bits: torch.Tensor | None = None
+    bits = torch.zeros(words, dtype=torch.int32)
     while taken < LONGEST_CLOSING and not walk.is_stopped():
         forced = walk.compute_ff_tokens()
         if not forced:
-            if bits is None:
-                bits = torch.zeros((len(walk.compute_bitmask()) + 3) // 4, dtype=torch.int32)
             _fill(walk, bits)
             closer = _closer(bits, closers)
             forced = [closer if closer is not None else _lowest(bits)]
