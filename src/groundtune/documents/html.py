@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from groundtune.documents.decode import decode
-from groundtune.documents.load import HINT, Loaded, readers_of
+from groundtune.documents.loaded import HINT, Loaded, readers_of
 from groundtune.documents.page import Page, scan
 from groundtune.errors import DocumentError
 
