@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from groundtune import plugins
+from groundtune.documents import magic, sandbox
 from groundtune.documents.decode import decode
 from groundtune.documents.loaded import HINT, Loaded, Loader, readers_of
 from groundtune.documents.places import composed
@@ -132,14 +133,14 @@ def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
     if loader not in plugins.known("loader"):
         known = ", ".join(sorted(LOADERS))
         raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", HINT, state="unsupported")
+    magic.check(path, loader, raw)
     try:
-        loaded: Loaded = plugins.load("loader", loader)(path, raw)
+        return sandbox.load(loader, path, raw)
     except GroundtuneError:
         raise
     except Exception as error:
         # A loader is a stranger's code: one file that it stumbles over must not hide what is wrong with the others.
         raise DocumentError(f"{path}: the {loader} loader failed: {type(error).__name__}: {error}", HINT) from error
-    return loaded
 
 
 def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
