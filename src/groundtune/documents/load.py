@@ -18,6 +18,7 @@ from typing import Any
 
 from groundtune import plugins
 from groundtune.documents import magic, sandbox
+from groundtune.documents.code import LANGUAGES
 from groundtune.documents.decode import decode
 from groundtune.documents.loaded import HINT, Loaded, Loader, readers_of
 from groundtune.documents.places import composed
@@ -32,7 +33,15 @@ MOST_BYTES = 40_000_000
 MOST_DEPTH = 4
 MOST_PARTS = 20_000
 MOST_UNPACKED = 1_000_000_000
-LOADERS = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".txt": "text"}
+# Of what has pictures in it, or is packed; a text is read whole, and one of forty megabytes is a dump.
+MOST_BYTES_PACKED = 200_000_000
+_PACKED = frozenset({"pdf", "docx", "pptx", "sheet", "epub", "eml", "zip"})
+LOADERS = {
+    ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".xhtml": "html", ".txt": "text", ".pdf": "pdf",
+    ".docx": "docx", ".docm": "docx", ".pptx": "pptx", ".pptm": "pptx", ".xlsx": "sheet", ".xlsm": "sheet", ".xlsb": "sheet",
+    ".xls": "sheet", ".ods": "sheet", ".csv": "csv", ".tsv": "csv", ".eml": "eml", ".epub": "epub", ".json": "json", ".jsonl": "jsonl",
+    ".ndjson": "jsonl", ".zip": "zip", **{f".{suffix}": "code" for suffix in LANGUAGES},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +135,7 @@ def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
     """Read a file by the loader of its suffix. Raises ``DocumentError``, or ``MissingExtra`` where the format's package is not there."""
     if not name.isprintable():
         raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
-    if len(raw) > MOST_BYTES:
+    if len(raw) > _most_bytes(path):
         raise _too_large(path, len(raw))
     suffix = PurePosixPath(name).suffix.lower()
     loader = LOADERS.get(suffix, suffix.removeprefix("."))
@@ -227,7 +236,7 @@ def _raw(folder: Path, path: Path) -> bytes:
             raise DocumentError(f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check")
         if not stat.S_ISREG(found.st_mode):
             raise DocumentError(f"{path}: is no regular file", HINT)
-        if found.st_size > MOST_BYTES:
+        if found.st_size > _most_bytes(path):
             raise _too_large(path, found.st_size)
         return path.read_bytes()
     except FileNotFoundError:
@@ -237,4 +246,10 @@ def _raw(folder: Path, path: Path) -> bytes:
 
 
 def _too_large(path: Path, size: int) -> DocumentError:
-    return DocumentError(f"{path}: {size:,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"), state="too large")
+    return DocumentError(
+        f"{path}: {size:,} bytes; at most {_most_bytes(path):,} are read", HINT.replace("mend", "split"), state="too large"
+    )
+
+
+def _most_bytes(path: Path) -> int:
+    return MOST_BYTES_PACKED if LOADERS.get(path.suffix.lower()) in _PACKED else MOST_BYTES
