@@ -87,7 +87,7 @@ def _simplified(path: Path, data: bytes) -> bytes:
                     paragraph.append(run)
                     run = paragraph
                 parent[index] = run
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _run(text: str) -> ElementTree.Element:

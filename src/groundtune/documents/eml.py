@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from email import policy
 from email.errors import MessageError
-from email.message import EmailMessage
+from email.message import EmailMessage, Message, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +62,7 @@ def load(path: Path, raw: bytes) -> Loaded:
 
 
 def _walk(
-    path: Path, part: EmailMessage, counted: list[int], writer: Writer, attached: list[tuple[str, bytes]], unread: list[tuple[str, str]]
+    path: Path, part: MIMEPart, counted: list[int], writer: Writer, attached: list[tuple[str, bytes]], unread: list[tuple[str, str]]
 ) -> None:
     """Add a part's texts to ``writer`` and its files to ``attached``; ``counted`` holds the number of the last leaf."""
     kind = part.get_content_type()
@@ -92,9 +92,8 @@ def _walk(
         writer.add(text)
     elif kind == "message/rfc822":
         held = part.get_payload()
-        inner = held[0] if isinstance(held, list) and held else None
-        if inner is not None:
-            attached.append((_shown(name, f"message {number}.eml", ".eml"), inner.as_bytes()))
+        if isinstance(held, list) and held and isinstance(held[0], Message):
+            attached.append((_shown(name, f"message {number}.eml", ".eml"), held[0].as_bytes()))
     elif kind.startswith("image/") and not part.is_attachment() and (part["Content-ID"] or part.get_content_disposition() == "inline"):
         return
     else:
@@ -102,7 +101,7 @@ def _walk(
         attached.append((_shown(name, f"part {number}.{part.get_content_subtype()}"), data if isinstance(data, bytes) else b""))
 
 
-def _text(path: Path, part: EmailMessage, number: int, kind: str, unread: list[tuple[str, str]]) -> str:
+def _text(path: Path, part: MIMEPart, number: int, kind: str, unread: list[tuple[str, str]]) -> str:
     data = part.get_payload(decode=True)
     where = Path(f"{path}!/part {number}")
     try:

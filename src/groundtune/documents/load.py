@@ -246,9 +246,8 @@ def _raw(folder: Path, path: Path) -> bytes:
 
 
 def _too_large(path: Path, size: int) -> DocumentError:
-    return DocumentError(
-        f"{path}: {size:,} bytes; at most {_most_bytes(path):,} are read", HINT.replace("mend", "split"), state="too large"
-    )
+    hint = HINT.replace("mend", "split")
+    return DocumentError(f"{path}: {size:,} bytes; at most {_most_bytes(path):,} are read", hint, state="too large")
 
 
 def _most_bytes(path: Path) -> int:

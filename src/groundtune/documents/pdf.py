@@ -44,9 +44,8 @@ def load(path: Path, raw: bytes) -> Loaded:
         document = pypdfium2.PdfDocument(raw)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise DocumentError(
-                f"{path}: is a PDF with a password", "save it without, then type: groundtune check", state="encrypted"
-            ) from None
+            hint = "save it without the password, then type: groundtune check"
+            raise DocumentError(f"{path}: is a PDF with a password", hint, state="encrypted") from None
         raise DocumentError(f"{path}: cannot be opened as a PDF, it is corrupt or cut off: {error}", HINT) from None
     limits = current()
     if len(document) > limits.pages:
@@ -74,7 +73,7 @@ def load(path: Path, raw: bytes) -> Loaded:
     if broken:
         unread.append(("unreadable", f"{_pages(broken)} cannot be read"))
     if scanned:
-        unread.append(("no text layer", f"{_pages(scanned)} no text layer: recognise the text (OCR) and replace the file"))
+        unread.append(("no text layer", f"no text layer on {_pages(scanned)}: recognise the text (OCR) and replace the file"))
     if b"%%EOF" not in raw[-2048:]:
         unread.append(("unreadable", "does not end as a PDF does: it may be cut off, and pages may be missing"))
     tables, trouble = pdf_tables.find(raw, ruled, until=began + limits.seconds / 2)
@@ -165,7 +164,7 @@ def _metadata_title(document: Any) -> str:
 
 
 def _pages(numbers: Sequence[int]) -> str:
-    """Return "page 3 has" or "pages 2-4, 9 have", as the beginning of a sentence."""
+    """Return "page 3", or "pages 2-4, 9"."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][1] == number - 1:

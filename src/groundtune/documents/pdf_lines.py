@@ -13,6 +13,10 @@ from typing import Any
 _HYPHENS = re.compile("[\x02\ufffe\u00ad][ ]*\r?\n?")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
 
+# A drawing may have millions of strokes; how many there are beyond these says nothing about tables.
+MOST_OBJECTS = 20_000
+FEWEST_RULES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -45,12 +49,10 @@ def lines_of(document: Any, index: int) -> PageLines:
             lines = tuple(_lines(pdfium, held))
         finally:
             held.close()
-        kinds = [
-            pdfium.FPDFPageObj_GetType(pdfium.FPDFPage_GetObject(page, at)) for at in range(min(pdfium.FPDFPage_CountObjects(page), 20_000))
-        ]
-        return PageLines(
-            lines=lines, shows=bool(kinds), ruled=kinds.count(pdfium.FPDF_PAGEOBJ_PATH) + kinds.count(pdfium.FPDF_PAGEOBJ_FORM) >= 3
-        )
+        count = min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)
+        kinds = [pdfium.FPDFPageObj_GetType(pdfium.FPDFPage_GetObject(page, at)) for at in range(count)]
+        drawn = kinds.count(pdfium.FPDF_PAGEOBJ_PATH) + kinds.count(pdfium.FPDF_PAGEOBJ_FORM)
+        return PageLines(lines=lines, shows=bool(kinds), ruled=drawn >= FEWEST_RULES)
     finally:
         page.close()
 

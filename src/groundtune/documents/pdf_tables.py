@@ -23,6 +23,10 @@ class Table:
     top: float
     rows: tuple[tuple[str, ...], ...]
 
+    def holds(self, line: Line) -> bool:
+        """Return whether a line stands in the box, give or take two points."""
+        return self.left - 2 <= line.x and line.right <= self.right + 2 and self.bottom - 2 <= line.y <= self.top + 2
+
 
 def find(raw: bytes, pages: Sequence[int], *, until: float) -> tuple[dict[int, list[Table]], str]:
     """Return the tables of these pages, counted from 1, and what was not looked at, in words. ``until`` is by ``time.monotonic()``."""
@@ -62,9 +66,7 @@ def placed(lines: Sequence[Line], tables: Sequence[Table]) -> list[Line | str]:
     """Return the lines, and in the place of those within a table the table; only where all their letters are in its cells."""
     items: list[Line | str] = list(lines)
     for one in tables:
-        within = [
-            line for line in lines if one.left - 2 <= line.x and line.right <= one.right + 2 and one.bottom - 2 <= line.y <= one.top + 2
-        ]
+        within = [line for line in lines if one.holds(line)]
         inside = [line for line in within if line in items]
         held = _letters("".join(cell for row in one.rows for cell in row))
         if not inside or len(inside) != len(within) or _letters("".join(line.text for line in inside)) - held:
