@@ -26,6 +26,7 @@ from pathlib import Path
 from groundtune.documents.load import documents_from
 
 _NOT_TEXT = re.compile(r"<!--.*?-->|\$\$.*?\$\$|\$[^$\n]+\$|(?<=\])\([^)\s]*\)|!\[[^\]]*\]|^---\n.*?\n---\n", re.DOTALL)
+_ADDRESS = re.compile(r"(?<=\])\([^)\s]*\)")
 _TAG = re.compile(r"</?(?:u|b|i|sub|sup|br|em|strong)\s*/?>", re.IGNORECASE)
 _RULE = re.compile(r"\|[\s:|-]+\|?\s*")
 
@@ -79,7 +80,7 @@ def measure(source: Path, wanted: Path, found: Found) -> tuple[Counter[str], lis
     found.files += 1
     if problems:
         found.unread.append(problems[0].message)
-    got = words("\n".join(_TAG.sub("", document.text) for document in documents))
+    got = words("\n".join(_TAG.sub("", _ADDRESS.sub(" ", document.text)) for document in documents))
     prose, cells = expected(wanted.read_text(encoding="utf-8"))
     missed = Counter(prose) - Counter(got)
     # With blanks at both ends, so that no cell is found within a word.

@@ -1,7 +1,7 @@
 """Word documents → Markdown: headings, lists, tables, notes and comments; equations as the letters they are made of.
 
-The file has no pages (they are made when it is printed), so a citation names headings. What the converter has no use for, text boxes
-and equations, is first turned into plain runs, so that none of the document's words are lost.
+The file has no pages (they are made when it is printed), so a citation names headings. What the converter has no use for is first turned
+into what it knows: equations into runs, charts into tables. Numbers that Word gives to headings and lists are not in the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from groundtune.documents import archive
+from groundtune.documents import archive, charts
 from groundtune.documents.html import markdown
 from groundtune.documents.loaded import HINT, Loaded
 from groundtune.errors import DocumentError
@@ -20,6 +20,8 @@ from groundtune.errors import DocumentError
 PRELOAD = ("mammoth", "html_to_markdown")
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
+_REFERENCE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 # A document saved as "Strict Open XML" has other names for the same elements: ISO/IEC 29500-1, annex A.
 _STRICT = (
     (b"http://purl.oclc.org/ooxml/wordprocessingml/main", b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"),
@@ -66,28 +68,57 @@ def _plain(path: Path, opened: zipfile.ZipFile) -> io.BytesIO:
             for strict, usual in _STRICT:
                 data = data.replace(strict, usual)
             if member.filename == "word/document.xml":
-                data = _simplified(path, data)
+                data = _simplified(path, data, _charts(path, opened))
             copy.writestr(member.filename, data)
     out.seek(0)
     return out
 
 
-def _simplified(path: Path, data: bytes) -> bytes:
-    try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - a DOCTYPE, so any entity, was refused before
-    except ElementTree.ParseError as error:
-        raise DocumentError(f"{path}: word/document.xml is not XML: {error}", HINT) from None
+def _charts(path: Path, opened: zipfile.ZipFile) -> dict[str, list[list[str]]]:
+    """Return the rows of each chart, its title the first, by the id under which the text refers to it."""
+    name = "word/_rels/document.xml.rels"
+    found: dict[str, list[list[str]]] = {}
+    if name not in opened.namelist():
+        return found
+    for relation in _xml(path, name, archive.content(path, opened, name)):
+        target = f"word/{relation.get('Target', '').removeprefix('/word/')}"
+        if relation.get("Type", "").endswith("/chart") and target in opened.namelist():
+            title, numbers = charts.read(archive.content(path, opened, target))
+            found[relation.get("Id", "")] = [[title], *numbers] if title else numbers
+    return found
+
+
+def _simplified(path: Path, data: bytes, drawn: dict[str, list[list[str]]]) -> bytes:
+    root = _xml(path, "word/document.xml", data)
     for parent in list(root.iter()):
         for index, child in enumerate(list(parent)):
             if child.tag in (f"{_M}oMath", f"{_M}oMathPara") and not parent.tag.startswith(_M):
-                said = "".join(piece.text or "" for piece in child.iter(f"{_M}t"))
-                run = _run(f" {said} ")
-                if parent.tag != f"{_W}p":
-                    paragraph = ElementTree.Element(f"{_W}p")
-                    paragraph.append(run)
-                    run = paragraph
-                parent[index] = run
+                run = _run(f" {''.join(piece.text or '' for piece in child.iter(f'{_M}t'))} ")
+                parent[index] = run if parent.tag == f"{_W}p" else _within("p", run)
+    if drawn:
+        for parent in list(root.iter()):
+            for child in [item for item in parent if item.tag == f"{_W}p"]:
+                named = [chart.get(_REFERENCE, "") for chart in child.iter(_CHART)]
+                for rows in [drawn[name] for name in named if drawn.get(name)]:
+                    parent.insert(list(parent).index(child) + 1, _table(rows))
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _xml(path: Path, name: str, data: bytes) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(data)  # noqa: S314 - a DOCTYPE, so any entity, was refused before
+    except ElementTree.ParseError as error:
+        raise DocumentError(f"{path}: {name} is not XML: {error}", HINT) from None
+
+
+def _within(tag: str, *children: ElementTree.Element) -> ElementTree.Element:
+    element = ElementTree.Element(f"{_W}{tag}")
+    element.extend(children)
+    return element
+
+
+def _table(rows: list[list[str]]) -> ElementTree.Element:
+    return _within("tbl", *(_within("tr", *(_within("tc", _within("p", _run(cell))) for cell in row)) for row in rows))
 
 
 def _run(text: str) -> ElementTree.Element:

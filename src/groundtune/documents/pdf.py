@@ -15,6 +15,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from groundtune.documents import pdf_tables
 from groundtune.documents.limits import current
 from groundtune.documents.loaded import HINT, Loaded
-from groundtune.documents.pdf_lines import Line, lines_of
+from groundtune.documents.pdf_lines import Line, boxed, lines_of
 from groundtune.documents.writer import Writer, one_line
 from groundtune.errors import DocumentError
 
@@ -79,47 +80,54 @@ def load(path: Path, raw: bytes) -> Loaded:
     tables, trouble = pdf_tables.find(raw, ruled, until=began + limits.seconds / 2)
     if trouble:
         unread.append(("too large", trouble))
-    title = _metadata_title(document)
-    document.close()
     if not any(pages):
         state, reason = unread[0] if unread else ("unreadable", "holds no text")
         raise DocumentError(f"{path}: {reason}", HINT, state=state)
-    text = _written(pages, tables)
+    levels = _levels(pages)
+    text = Writer()
+    for number, lines in enumerate(pages, start=1):
+        text.at(f"page {number}")
+        found = tables.get(number, [])
+        items = pdf_tables.placed(lines, found, partial(boxed, document, number - 1)) if found else lines
+        _write(text, items, levels)
+    title = _metadata_title(document)
+    document.close()
     return Loaded(title=title or _first_heading(text.text) or path.stem, text=text.text, places=text.places, unread=tuple(unread))
 
 
-def _written(pages: Sequence[Sequence[Line]], tables: dict[int, list[pdf_tables.Table]]) -> Writer:
-    levels = _levels(pages)
-    writer = Writer()
-    for number, lines in enumerate(pages, start=1):
-        writer.at(f"page {number}")
-        for block in _blocks(pdf_tables.placed(lines, tables.get(number, []))):
-            if isinstance(block, str):
-                writer.add(block)
-                continue
-            level = levels.get(block[0].size)
-            said = "\n".join(line.text for line in block)
-            writer.add(f"{'#' * level} {one_line(said)}" if level and _is_heading(said) else said)
-    return writer
+def _write(writer: Writer, items: Sequence[Line | str], levels: dict[float, int]) -> None:
+    for block in _blocks(items):
+        if isinstance(block, str):
+            writer.add(block)
+            continue
+        level = levels.get(block[0].size)
+        said = "\n".join(line.text for line in block)
+        writer.add(f"{'#' * level} {one_line(said)}" if level and _is_heading(said) else said)
 
 
 def _levels(pages: Sequence[Sequence[Line]]) -> dict[float, int]:
-    """Return the heading level of each type size that is one: the largest is 1, at most four levels are told apart."""
+    """Return the heading level of each type size that is one, the largest 1, at most six.
+
+    Sizes that are used on one page only (a cover) do not take levels away from the headings of the text: above those they are all 1.
+    """
     letters: Counter[float] = Counter()
+    used: Counter[float] = Counter()
     for lines in pages:
         for line in lines:
             letters[line.size] += len(line.text)
+        used.update({line.size for line in lines})
     if not letters:
         return {}
     body = letters.most_common(1)[0][0]
     large = sorted((size for size in letters if size >= body * HEADING), reverse=True)
+    fewest = 2 if len(pages) > 3 else 1
     levels: dict[float, int] = {}
-    level, before = 0, 0.0
+    level, before = 1, 0.0
     for size in large:
         # Sizes that nobody could tell apart by eye are of one level.
-        if not before or size < before * 0.95:
-            level, before = level + 1, size
-        levels[size] = min(level, 4)
+        if used[size] >= fewest and (not before or size < before * 0.95):
+            level, before = level + bool(levels), size
+        levels[size] = min(level, 6)
     return levels
 
 

@@ -13,6 +13,8 @@ from typing import Any
 _HYPHENS = re.compile("[\x02\ufffe\u00ad][ ]*\r?\n?")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
 
+# An alef and a lam after it, of any form.
+_LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
 # A drawing may have millions of strokes; how many there are beyond these says nothing about tables.
 MOST_OBJECTS = 20_000
 FEWEST_RULES = 3
@@ -65,6 +67,7 @@ def _lines(pdfium: Any, held: Any) -> Iterator[Line]:
     buffer = (ctypes.c_ushort * (count * 2 + 2))()
     got = pdfium.FPDFText_GetText(held, 0, count, buffer)
     text = bytes(buffer)[: max(0, got - 1) * 2].decode("utf-16-le", "replace")
+    text = _LAM_ALEF.sub(lambda pair: pair[0][::-1] if _one_glyph(pdfium, held, pair.start()) else pair[0], text)
     at = 0
     begun: tuple[str, int] | None = None
     for line in text.split("\n"):
@@ -93,3 +96,26 @@ def _measured(pdfium: Any, held: Any, text: str, first: int, last: int) -> Line:
     if pdfium.FPDFText_GetMatrix(held, first, matrix):
         size *= math.hypot(matrix.c, matrix.d)
     return Line(text=text, size=round(size * 2) / 2, x=x.value, y=y.value, right=right.value)
+
+
+def _one_glyph(pdfium: Any, held: Any, index: int) -> bool:
+    """Return whether two characters stand for one sign. The engine gives those of a lam-alef in the order of the paper, back to front."""
+    one, two = ([ctypes.c_double() for _ in range(4)] for _ in range(2))
+    pdfium.FPDFText_GetCharBox(held, index, *one)
+    pdfium.FPDFText_GetCharBox(held, index + 1, *two)
+    return [side.value for side in one] == [side.value for side in two]
+
+
+def boxed(document: Any, index: int, box: tuple[float, float, float, float]) -> str:
+    """Return the text within a box (left, bottom, right, top) of a page, counted from 0, as one line."""
+    left, bottom, right, top = box
+    page = document[index]
+    try:
+        held = page.get_textpage()
+        try:
+            said = held.get_text_bounded(left=left, bottom=bottom, right=right, top=top)
+        finally:
+            held.close()
+    finally:
+        page.close()
+    return " ".join(_UNSEEN.sub("", _HYPHENS.sub("", said)).split())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from groundtune.documents import archive
+from groundtune.documents import archive, charts
 from groundtune.documents.limits import current
 from groundtune.documents.loaded import HINT, Loaded
 from groundtune.documents.writer import Writer, one_line, table
@@ -74,7 +74,7 @@ def _pieces(slide: Any, shapes: Any, title: Any) -> Iterator[str]:
         elif getattr(shape, "has_table", False):
             yield table([[cell.text_frame.text for cell in row.cells] for row in shape.table.rows])
         elif getattr(shape, "has_chart", False):
-            yield _chart(shape.chart)
+            yield _chart(shape.chart_part)
         elif shape.has_text_frame:
             yield _frame(shape.text_frame)
         else:
@@ -90,17 +90,9 @@ def _frame(frame: Any) -> str:
     return "\n".join(f"{'  ' * level}- {one_line(text)}" for level, text in lines)
 
 
-def _chart(chart: Any) -> str:
-    """Return a chart's title and its numbers as a table of categories by series."""
-    title = chart.chart_title.text_frame.text if chart.has_title and chart.chart_title.has_text_frame else ""
-    series = [(str(one.name or ""), [str(value) for value in one.values]) for plot in chart.plots for one in plot.series]
-    categories = [str(item) for plot in list(chart.plots)[:1] for item in plot.categories]
-    most = max((len(values) for _, values in series), default=0)
-    body = [
-        [categories[row] if row < len(categories) else "", *(values[row] if row < len(values) else "" for _, values in series)]
-        for row in range(most)
-    ]
-    return "\n\n".join(part for part in (title, table([["", *(name for name, _ in series)], *body]) if body else "") if part)
+def _chart(part: Any) -> str:
+    title, numbers = charts.read(part.blob)
+    return "\n\n".join(piece for piece in (title, table(numbers)) if piece)
 
 
 def _diagram(slide: Any, shape: Any) -> str:
