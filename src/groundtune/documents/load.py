@@ -140,7 +140,7 @@ def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
     suffix = PurePosixPath(name).suffix.lower()
     loader = LOADERS.get(suffix, suffix.removeprefix("."))
     if loader not in plugins.known("loader"):
-        known = ", ".join(sorted(LOADERS))
+        known = ", ".join(sorted(end for end, by in LOADERS.items() if by != "code")) + " and source code"
         raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", HINT, state="unsupported")
     magic.check(path, loader, raw)
     try:

@@ -10,9 +10,12 @@ found, and be quoted, alone. Names come from the first row that looks like a hea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from groundtune.documents.writer import Writer, one_line
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def write(writer: Writer, rows: Iterable[tuple[int, Sequence[str]]], *, prefix: str = "") -> int:
@@ -37,9 +40,9 @@ def write(writer: Writer, rows: Iterable[tuple[int, Sequence[str]]], *, prefix: 
 
 
 def is_head(values: Sequence[str]) -> bool:
-    """Return whether a row can name the columns: two names or more, all different, none of them a number."""
+    """Return whether a row can name the columns: two names or more, all different, none of them a number, a date or a truth."""
     named = [value for value in values if value]
-    return len(named) > 1 and len(set(named)) == len(named) and not any(_is_number(value) for value in named)
+    return len(named) > 1 and len(set(named)) == len(named) and not any(_is_value(value) for value in named)
 
 
 def column(index: int) -> str:
@@ -59,7 +62,9 @@ def _record(values: Sequence[str], names: Sequence[str]) -> str:
     return "- " + "; ".join(f"{names[index] if index < len(names) and names[index] else column(index)}: {value}" for index, value in filled)
 
 
-def _is_number(value: str) -> bool:
+def _is_value(value: str) -> bool:
+    if value in ("TRUE", "FALSE") or _DATE.match(value):
+        return True
     try:
         float(value.replace(",", "").replace("%", ""))
     except ValueError:

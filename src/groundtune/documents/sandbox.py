@@ -99,7 +99,13 @@ def load(loader: str, path: Path, raw: bytes, *, limits: Limits | None = None) -
         raise DocumentError(f"{path}: this format is read on Linux and macOS only", HINT, state="unsupported")
     request = wire.pack({"loader": loader, "path": str(path), "limits": asdict(bounds)}, [raw])
     with _lock:
-        answer, blobs = _asked(path, request, bounds)
+        answer, [written] = _asked(path, request, bounds)
+    blobs: list[bytes] = []
+    if not answer["ended"]:
+        try:
+            answer, blobs = wire.unpacked(written)
+        except ValueError as error:
+            raise DocumentError(f"{path}: the {loader} loader answered nonsense: {error}", HINT) from None
     return _read(loader, path, bounds, answer, blobs)
 
 

@@ -84,8 +84,9 @@ def _answer(request: dict[str, Any], raw: bytes, asking: socket.socket) -> bytes
     # Linux counts in kilobytes, macOS in bytes.
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if not ended and code == 0:
-        return bytes(pieces)
-    return wire.pack({"ended": ended or "crashed", "code": code, "peak": peak})
+        # What the child wrote is handed on as it is: it may be no message at all.
+        return wire.pack({"ended": ""}, [bytes(pieces)])
+    return wire.pack({"ended": ended or "crashed", "code": code, "peak": peak}, [b""])
 
 
 def _drained(source: int, pieces: bytearray, deadline: float) -> bool:

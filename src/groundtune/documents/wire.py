@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,22 @@ def unpack(read: Callable[[int], bytes]) -> tuple[dict[str, Any], list[bytes]]:
     if not isinstance(header, dict) or not isinstance(header.get("sizes"), list):
         raise ValueError("a header without sizes")
     return header, [read(int(size)) for size in header["sizes"]]
+
+
+def unpacked(raw: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the one message that these bytes are. Raises ``ValueError`` for anything less, or more."""
+    stream = io.BytesIO(raw)
+
+    def read(size: int) -> bytes:
+        found = stream.read(size) if size >= 0 else b""
+        if len(found) != size:
+            raise ValueError("a message that ends before its end")
+        return found
+
+    message = unpack(read)
+    if stream.read(1):
+        raise ValueError("more than one message")
+    return message
 
 
 def header_of(loaded: Loaded) -> dict[str, Any]:
