@@ -119,6 +119,11 @@ def test_json_and_json_lines() -> None:
     assert place_of(table, "open.mon: 1; 2") == "open"
 
 
+def test_what_no_database_takes_is_replaced() -> None:
+    document = one("odd.json", b'{"title": "a\\u0000", "b": "x\\ud800y"}')
+    assert (document.title, document.text) == ("a\ufffd", "title: a\ufffd\n\nb: x\ufffdy")
+
+
 def test_source_code_is_fenced_so_that_comments_are_no_headings() -> None:
     document = one("tool.py", b"# not a heading\ndef f():\n    return '```'\n")
     assert document.text == "````python\n# not a heading\ndef f():\n    return '```'\n````"

@@ -9,6 +9,7 @@ A file that cannot be read is a problem with a name and a reason, and all proble
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ MOST_BYTES = 40_000_000
 MOST_DEPTH = 4
 MOST_PARTS = 20_000
 MOST_UNPACKED = 1_000_000_000
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Of what has pictures in it, or is packed; a text is read whole, and one of forty megabytes is a dump.
 MOST_BYTES_PACKED = 200_000_000
 _PACKED = frozenset({"pdf", "docx", "pptx", "sheet", "epub", "eml", "zip"})
@@ -153,10 +155,11 @@ def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
 
 
 def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
-    text, places = composed(loaded.text, loaded.places)
+    text, places = composed(_storable(loaded.text), loaded.places)
     if not text.strip():
         raise DocumentError(f"{path}: holds no text", HINT)
     fields = {key: str(value) for key, value in given.defaults.items() if key != "readers"} | dict(given.metadata) | dict(loaded.metadata)
+    fields = {_storable(key): _storable(value) for key, value in fields.items()}
     for key in fields:
         if "=" in key:
             raise DocumentError(f"{path}: the name of metadata {key!r} holds =, which filters cannot ask for", HINT)
@@ -170,7 +173,7 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
             state="no readers",
         )
     metadata = dict(sorted(fields.items()))
-    title = unicodedata.normalize("NFC", " ".join(loaded.title.split())) or path.stem
+    title = unicodedata.normalize("NFC", " ".join(_storable(loaded.title).split())) or path.stem
     # Without places the hash is what it was before there were any, so that nothing is embedded anew.
     written = (title, text, metadata, [(place.start, place.name) for place in places]) if places else (title, text, metadata)
     return Document(
@@ -183,6 +186,11 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
         metadata=metadata,
         places=places,
     )
+
+
+def _storable(text: str) -> str:
+    """Return text with what no database takes, NUL and halves of surrogate pairs, replaced one for one."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:

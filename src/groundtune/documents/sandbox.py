@@ -23,7 +23,7 @@ from pathlib import Path
 
 from groundtune import plugins
 from groundtune.documents import wire
-from groundtune.documents.limits import Limits, using
+from groundtune.documents.limits import Limits, current, using
 from groundtune.documents.loaded import HINT, Loaded
 from groundtune.errors import DocumentError, MissingExtra
 
@@ -92,8 +92,9 @@ atexit.register(close)
 
 def load(loader: str, path: Path, raw: bytes, *, limits: Limits | None = None) -> Loaded:
     """Read a file by the named loader. Raises ``DocumentError`` with a state and a reason, ``MissingExtra`` for a package not installed."""
-    bounds = limits or Limits()
-    if loader in ONLY_DECODED:
+    bounds = limits or current()
+    # Where a process cannot be forked, pages are still read, without limits of memory and time.
+    if loader in ONLY_DECODED or (loader == "html" and not hasattr(os, "fork")):
         return _here(loader, path, raw, bounds)
     if not hasattr(os, "fork"):
         raise DocumentError(f"{path}: this format is read on Linux and macOS only", HINT, state="unsupported")
