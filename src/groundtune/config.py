@@ -62,6 +62,11 @@ class DocumentsTable(Table):
     readers: list[str] | None = Field(
         None, description="groups that read the files which name no readers; without it such a file is an error"
     )
+    parse_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="longest time that one file may take to be read")
+    parse_megabytes: Annotated[int, Field(ge=256)] = Field(3000, description="most memory that reading one file may take, in MB")
+    parse_unpacked: Annotated[int, Field(ge=1)] = Field(400, description="most that one archive or Office file may unpack to, in MB")
+    parse_pages: Annotated[int, Field(ge=1)] = Field(5000, description="most pages, slides, sheets, chapters or mail parts of one file")
+    parse_rows: Annotated[int, Field(ge=1)] = Field(1_000_000, description="most rows or records of one file")
 
 
 class AccessTable(Table):

@@ -43,7 +43,16 @@ class InputError(GroundtuneError):
 
 
 class DocumentError(InputError):
-    """A document cannot be read, or says nothing."""
+    """A document cannot be read, or says nothing.
+
+    ``state`` is what kind of trouble it is, so that files can be counted and retried by it: ``unreadable`` (not as its format wants it),
+    ``no readers``, ``unsupported`` (no loader), ``wrong type`` (its first bytes are those of another format), ``encrypted``, ``too large``
+    (over a limit of size, pages, parts or memory), ``timed out``, ``crashed`` (its reader was ended by a signal), ``no text layer``.
+    """
+
+    def __init__(self, message: str, hint: str, *, state: str = "unreadable") -> None:
+        super().__init__(message, hint)
+        self.state = state
 
 
 class ExampleError(InputError):

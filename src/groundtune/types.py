@@ -24,13 +24,22 @@ class Principal:
     groups: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From character ``start`` of a document's text on, up to the next place, the text is from ``name``: "page 3", "Prices!row 14"."""
+
+    start: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One source text, as it was read.
 
     ``id`` is ``document:`` + the path below the documents folder; ``text`` is the normalised text (Markdown for HTML sources) that
-    every offset points into. ``content_hash`` is over the text, the title and the metadata, never over the readers: who may read
-    is written by another hand than what is written. ``readers`` empty means nobody.
+    every offset points into. ``content_hash`` is over the text, the title, the metadata and the places, never over the readers: who may
+    read is written by another hand than what is written. ``readers`` empty means nobody. ``places`` says where in the source each part of
+    the text stands, in rising order of their starts; empty for sources that have nothing but headings.
     """
 
     id: str
@@ -40,13 +49,15 @@ class Document:
     content_hash: str
     readers: frozenset[str]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of a document that is searched as one. ``document.text[start:end] == text``, in characters.
 
-    ``ordinal`` counts from 0 within the document; ``heading_path`` is the headings above it, outermost first.
+    ``ordinal`` counts from 0 within the document; ``heading_path`` is the headings above it, outermost first. ``place`` is where all of
+    it stands in the source ("pages 3-4"), ``places`` the document's places that it touches, so that a quote from it gets its own.
     """
 
     id: str
@@ -61,6 +72,8 @@ class Chunk:
     readers: frozenset[str]
     tokens: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +146,17 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A quote that was found in a passage the asker may see: ``document.text[start:end]``, in characters."""
+    """A quote that was found in a passage the asker may see: ``document.text[start:end]``, in characters.
+
+    ``place`` is where the quote itself stands in the source ("page 3"), or empty where the source has no places.
+    """
 
     document_id: str
     chunk_id: str
     quote: str
     start: int
     end: int
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import made_files as made
 import pytest
 
 from groundtune import plugins
 from groundtune.documents import load as loading
-from groundtune.documents.load import Loaded, read
+from groundtune.documents import sandbox
+from groundtune.documents.load import read
 from groundtune.errors import DocumentError
 
 FRONT = "---\nreaders: [everyone]\n---\n"
@@ -50,7 +52,7 @@ def test_all_problems_are_collected_and_the_rest_is_read(tmp_path: Path) -> None
     said = [problem.message.removeprefix(f"{tmp_path}/") for problem in reading.problems]
     assert said[0] == "empty.md: holds no text"
     assert said[1] == "latin.md: not UTF-8: byte 0xe9 at offset 31"
-    assert said[2].startswith("no-suffix: no loader for a file without a suffix; known: .htm")
+    assert said[2].startswith("no-suffix: no loader for a file without a suffix; known: .csv, .docm, .docx")
     assert said[3].startswith("nobody-said.md: names no readers")
     assert said[4].startswith("picture.png: no loader for .png")
 
@@ -155,18 +157,26 @@ def test_letters_are_composed_in_text_and_title(tmp_path: Path) -> None:
 
 
 def test_another_loader_comes_in_by_its_suffix_and_its_failure_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, "good.csv", "a,b")
-    write(tmp_path, "bad.csv", "")
-    write(tmp_path, "odd.csv", "=")
-
-    def load(path: Path, raw: bytes) -> Loaded:
-        if not raw:
-            raise IndexError("no rows")
-        return Loaded(title="T", text=raw.decode(), metadata={"a=b": "c"} if raw == b"=" else {}, readers=frozenset({"hr"}))
-
-    monkeypatch.setattr(plugins, "known", lambda kind: ["csv", "markdown"])
-    monkeypatch.setattr(plugins, "load", lambda kind, name: load)
-    reading = read(tmp_path)
-    assert [(item.source, item.text) for item in reading.documents] == [("good.csv", "a,b")]
-    assert "the csv loader failed: IndexError: no rows" in reading.problems[0].message
+    source = """
+from groundtune.documents.load import Loaded
+def tickets(path, raw):
+    if not raw:
+        raise IndexError("no rows")
+    return Loaded(title="T", text=raw.decode(), metadata={"a=b": "c"} if raw == b"=" else {}, readers=frozenset({"hr"}))
+"""
+    made.install(tmp_path / "site", "ticketloader", ["tickets"], source)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    plugins._points.cache_clear()
+    sandbox.close()
+    folder = tmp_path / "documents"
+    write(folder, "good.tickets", "a,b")
+    write(folder, "bad.tickets", "")
+    write(folder, "odd.tickets", "=")
+    try:
+        reading = read(folder)
+    finally:
+        plugins._points.cache_clear()
+        sandbox.close()
+    assert [(item.source, item.text) for item in reading.documents] == [("good.tickets", "a,b")]
+    assert "the tickets loader failed: IndexError: no rows" in reading.problems[0].message
     assert "metadata 'a=b' holds =" in reading.problems[1].message

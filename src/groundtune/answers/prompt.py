@@ -29,7 +29,7 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A text that is shown with the question: where it is from, its headings, and what it says."""
+    """A text that is shown with the question: where it is from, its headings (and its place in the source), and what it says."""
 
     source: str
     heading: str
@@ -56,11 +56,16 @@ def blocks_of(passages: Sequence[Passage]) -> tuple[Block, ...]:
     return tuple(
         Block(
             source=passage.chunk.document_id.removeprefix("document:"),
-            heading=" › ".join(dict.fromkeys((passage.chunk.title, *passage.chunk.heading_path))),
+            heading=_heading(passage),
             text=passage.chunk.text.strip(),
         )
         for passage in passages
     )
+
+
+def _heading(passage: Passage) -> str:
+    headings = " › ".join(dict.fromkeys((passage.chunk.title, *passage.chunk.heading_path)))
+    return f"{headings} · {passage.chunk.place}" if passage.chunk.place else headings
 
 
 def corpus_of(documents: Sequence[Document]) -> tuple[Block, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from groundtune.documents.places import name_of
 from groundtune.examples.quotes import locate
 from groundtune.types import Citation, Passage
 
@@ -104,6 +105,7 @@ def cite(quoted: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
                 quote=passage.chunk.text[start:end],
                 start=passage.chunk.start + start,
                 end=passage.chunk.start + end,
+                place=name_of(passage.chunk.places, passage.chunk.start + start, passage.chunk.start + end) or passage.chunk.place,
             ),
         )
     return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from groundtune.types import Answer, Chunk, Citation, Passage, Seconds
+from groundtune.types import Answer, Chunk, Citation, Passage, Place, Seconds
 
 
 def answer_from(row: Mapping[str, Any]) -> Answer:
@@ -22,4 +22,5 @@ def _passage(row: Mapping[str, Any]) -> Passage:
     chunk = dict(row["chunk"])
     chunk["heading_path"] = tuple(chunk["heading_path"])
     chunk["readers"] = frozenset(chunk["readers"])
+    chunk["places"] = tuple(Place(**item) for item in chunk.get("places", ()))
     return Passage(**{**row, "chunk": Chunk(**chunk), "allowed_by": tuple(row["allowed_by"])})

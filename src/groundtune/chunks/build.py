@@ -24,8 +24,8 @@ from groundtune.models.embed import Embed
 from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
 
-# Counted up when the splitter cuts the same text in another way, or the searched text of a chunk changes.
-ALGORITHM = 1
+# Counted up when the splitter cuts the same text in another way, or the searched text or the columns of a chunk change.
+ALGORITHM = 2
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
@@ -78,7 +78,7 @@ def _built(
     store: Path,
     progress: Progress,
 ) -> IndexVersion:
-    name = f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
+    name = _table_name(splitter, embed)
     database = lance.connect(store / "lance")
     if name in _tables(database):
         table = database.open_table(name)
@@ -116,6 +116,10 @@ def _built(
         gone=len(old.keys() - {item.id for item in documents}),
         **{kind: sum(change == kind for change in changes.values()) for kind in ("added", "changed", "restamped", "unchanged")},
     )
+
+
+def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
+    return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
 
 
 def _tables(database: Any) -> list[str]:
@@ -199,6 +203,8 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tupl
         raise StaleIndex(
             f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest"
         )
+    if version.table != _table_name(splitter, embed):
+        raise StaleIndex("the index was built by an earlier release of groundtune, which kept other columns", "type: groundtune ingest")
     database = lance.connect(store / "lance")
     if version.table not in _tables(database):
         raise StaleIndex(

@@ -17,7 +17,7 @@ from groundtune.access.filter import Predicate, literal, narrow
 from groundtune.chunks.hot import Hot
 from groundtune.chunks.index import Hit, labels, search_text
 from groundtune.errors import MissingExtra, StorageError
-from groundtune.types import Chunk
+from groundtune.types import Chunk, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,8 @@ COLUMNS = (
     "readers",
     "tokens",
     "metadata_json",
+    "place",
+    "places_json",
 )
 
 
@@ -76,6 +78,8 @@ def schema(dimensions: int) -> Any:
             pa.field("tokens", pa.int32()),
             pa.field("metadata", texts),
             pa.field("metadata_json", pa.string()),
+            pa.field("place", pa.string()),
+            pa.field("places_json", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
         ]
     )
@@ -100,6 +104,8 @@ def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
         "tokens": [chunk.tokens for chunk in chunks],
         "metadata": [labels(chunk.metadata) for chunk in chunks],
         "metadata_json": [json.dumps(dict(chunk.metadata), sort_keys=True, ensure_ascii=False) for chunk in chunks],
+        "place": [chunk.place for chunk in chunks],
+        "places_json": [json.dumps([(item.start, item.name) for item in chunk.places], ensure_ascii=False) for chunk in chunks],
         "vector": list(vectors.astype("float32")),
     }
     return pa.table(columns, schema=schema(vectors.shape[1]))
@@ -195,6 +201,8 @@ def chunk_of(row: Mapping[str, Any]) -> Chunk:
         readers=frozenset(row["readers"] or ()),
         tokens=row["tokens"],
         metadata=json.loads(row["metadata_json"]),
+        place=row["place"],
+        places=tuple(Place(start, name) for start, name in json.loads(row["places_json"])),
     )
 
 

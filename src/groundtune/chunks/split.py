@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from groundtune.chunks.blocks import Unit, halves, refined, units
+from groundtune.documents.places import name_of, touched
 from groundtune.errors import DocumentError
 from groundtune.types import Chunk, Document
 
@@ -185,4 +186,6 @@ def _chunk(document: Document, ordinal: int, pack: Sequence[Unit], tokens: int) 
         readers=document.readers,
         tokens=tokens,
         metadata=document.metadata,
+        place=name_of(document.places, start, end),
+        places=touched(document.places, start, end),
     )

@@ -44,7 +44,9 @@ def _print(answer: Answer) -> None:
         return
     say(answer.said)
     for citation in answer.cited:
-        say(f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, characters {citation.start}–{citation.end})")
+        place = f"{citation.place}, " if citation.place else ""
+        span = f"characters {citation.start}–{citation.end}"
+        say(f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, {place}{span})")
     if answer.quoted and not answer.cited:
         say(f"  (the model offered a quote that is in none of its passages; it was dropped: “{answer.quoted}”)")
     if answer.reply:
@@ -65,7 +67,8 @@ def _print_why(answer: Answer) -> None:
         chunk = passage.chunk
         similarity = "" if passage.similarity is None else f", cosine {passage.similarity:.3f}"
         found = ", ".join(f"{name} #{rank}" for name, rank in sorted(passage.found_by.items()))
-        say(f"  {passage.rank}. {chunk.id}  score {passage.score:.4f}{similarity}  (found by {found})")
+        place = f"  {chunk.place}" if chunk.place else ""
+        say(f"  {passage.rank}. {chunk.id}{place}  score {passage.score:.4f}{similarity}  (found by {found})")
         readers = ", ".join(sorted(chunk.readers))
         say(f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the document: {readers}")
         say("     " + " ".join(chunk.text.split()))

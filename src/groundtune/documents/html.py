@@ -11,11 +11,12 @@ import re
 from pathlib import Path
 
 from groundtune.documents.decode import decode
-from groundtune.documents.load import HINT, Loaded, readers_of
+from groundtune.documents.loaded import HINT, Loaded, readers_of
 from groundtune.documents.page import Page, scan
 from groundtune.errors import DocumentError
 
 FURNITURE = ("nav", "footer", "script", "style", "[role=navigation]", "[role=contentinfo]")
+PRELOAD = ("html_to_markdown",)
 IGNORED_META = frozenset({"viewport", "generator", "robots", "theme-color", "format-detection", "color-scheme", "referrer"})
 # The converter's time grows with the square of the tags in one paragraph: 40,000 take a second, 400,000 a minute.
 MOST_INLINE = 50_000
@@ -27,15 +28,21 @@ def load(path: Path, raw: bytes) -> Loaded:
     """Read an HTML page. Raises ``DocumentError``, also for a page of which any part would be lost (nested too deep, cut off)."""
     # Browsers look for the declaration in the first 1,024 bytes: https://html.spec.whatwg.org/#prescan-a-byte-stream-to-determine-its-encoding
     charset = _CHARSET.search(raw[:1024])
-    page = scan(decode(path, raw, declared=charset[1].decode() if charset else None))
-    if page.inline_run > MOST_INLINE:
-        raise DocumentError(f"{path}: {page.inline_run:,} tags in one paragraph; at most {MOST_INLINE:,} are read", HINT)
+    page = checked(path, decode(path, raw, declared=charset[1].decode() if charset else None))
     whole = page.pieces[0] if len(page.pieces) == 1 else "".join(f"<div>{piece}</div>" for piece in page.pieces)
     text = markdown(path, whole)
     metadata = _metadata(path, page)
     readers = readers_of(path, metadata.pop("readers")) if "readers" in metadata else None
     heading = _TITLE.search(text)
     return Loaded(title=page.title[:300] or (heading[1] if heading else path.stem), text=text, metadata=metadata, readers=readers)
+
+
+def checked(path: Path, text: str) -> Page:
+    """Return what the tags of a page say. Raises ``DocumentError`` for one that the converter would take minutes for."""
+    page = scan(text)
+    if page.inline_run > MOST_INLINE:
+        raise DocumentError(f"{path}: {page.inline_run:,} tags in one paragraph; at most {MOST_INLINE:,} are read", HINT)
+    return page
 
 
 def markdown(path: Path, piece: str) -> str:

@@ -1,6 +1,7 @@
-"""A folder of files → documents, by the loader that its suffix names.
+"""A file's bytes → documents, by the loader that its suffix names; and a folder of such files.
 
     documents/product/v5/slots.md  →  Document(id="document:product/v5/slots.md", readers={"everyone"}, …)
+    exports/wiki.zip               →  Document(id="document:exports/wiki.zip!/start.md", …), one for each file within
 
 A file that cannot be read is a problem with a name and a reason, and all problems of a folder are returned together.
 """
@@ -8,42 +9,41 @@ A file that cannot be read is a problem with a name and a reason, and all proble
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from groundtune import plugins
+from groundtune.documents import magic, sandbox
+from groundtune.documents.code import LANGUAGES
 from groundtune.documents.decode import decode
+from groundtune.documents.loaded import HINT, Loaded, Loader, readers_of
+from groundtune.documents.places import composed
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
-__all__ = ["HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "read", "readers_of"]
+__all__ = ["HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "documents_from", "read", "readers_of"]
 
 MOST_BYTES = 40_000_000
-LOADERS = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".txt": "text"}
-HINT = "mend or remove the file, then type: groundtune check"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What a loader makes of a file. ``readers`` is ``None`` where the file names none, which is not the same as nobody."""
-
-    title: str
-    text: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    readers: frozenset[str] | None = None
-
-
-class Loader(Protocol):
-    """A file format: an entry point of ``groundtune.loader``, named after its suffix (``csv`` reads ``.csv``)."""
-
-    def __call__(self, path: Path, raw: bytes) -> Loaded:
-        """Read the bytes of a file; ``path`` is for messages. Raises ``DocumentError`` with a message that begins with the path."""
-        ...
+# Of one file with all that is packed in it, at any depth: an archive in an archive in an archive … is a bomb.
+MOST_DEPTH = 4
+MOST_PARTS = 20_000
+MOST_UNPACKED = 1_000_000_000
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Of what has pictures in it, or is packed; a text is read whole, and one of forty megabytes is a dump.
+MOST_BYTES_PACKED = 200_000_000
+_PACKED = frozenset({"pdf", "docx", "pptx", "sheet", "epub", "eml", "zip"})
+LOADERS = {
+    ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".xhtml": "html", ".txt": "text", ".pdf": "pdf",
+    ".docx": "docx", ".docm": "docx", ".pptx": "pptx", ".pptm": "pptx", ".xlsx": "sheet", ".xlsm": "sheet", ".xlsb": "sheet",
+    ".xls": "sheet", ".ods": "sheet", ".csv": "csv", ".tsv": "csv", ".eml": "eml", ".epub": "epub", ".json": "json", ".jsonl": "jsonl",
+    ".ndjson": "jsonl", ".zip": "zip", **{f".{suffix}": "code" for suffix in LANGUAGES},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,145 @@ class Reading:
 
     documents: tuple[Document, ...]
     problems: tuple[GroundtuneError, ...]
+
+
+@dataclass(slots=True)
+class _Unpacked:
+    """What was unpacked so far of one outermost file."""
+
+    parts: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What holds for a file whatever is in it: the readers of its source, its metadata, and the defaults of the project."""
+
+    readers: frozenset[str] | None
+    metadata: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    may_name_readers: bool = True
+
+
+def documents_from(
+    name: str,
+    raw: bytes,
+    *,
+    readers: frozenset[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    shown: Path | None = None,
+) -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
+    """Return the documents of one file, sorted by name, and what of it could not be read.
+
+    ``name`` is the path that ids are made of (``policies/a.pdf``); its suffix chooses the loader. A file of files gives one document for
+    each of them, named ``mail.eml!/offer.pdf``. Readers that a file names itself win over ``readers``, these over ``defaults["readers"]``;
+    metadata likewise. An attachment of a mail cannot name its readers. ``shown`` is how messages call the file, ``name`` unless told.
+    """
+    given = _Given(readers=readers, metadata=metadata or {}, defaults=defaults or {})
+    documents: dict[str, Document] = {}
+    problems: list[GroundtuneError] = []
+    for found in _walked(unicodedata.normalize("NFC", name), shown or Path(name), raw, given, _Unpacked(), 0):
+        if isinstance(found, GroundtuneError):
+            problems.append(found)
+        elif found.id in documents:
+            problems.append(DocumentError(f"{shown or name}: holds two files named {found.source!r}", HINT))
+        else:
+            documents[found.id] = found
+    return tuple(documents[key] for key in sorted(documents)), tuple(problems)
+
+
+def _walked(name: str, path: Path, raw: bytes, given: _Given, unpacked: _Unpacked, depth: int) -> Iterator[Document | GroundtuneError]:
+    """Yield the document of a file and those of its parts, each trouble in its place."""
+    try:
+        loaded = _loaded(name, path, raw)
+        if loaded.text.strip() or not loaded.parts:
+            yield _made(path, name, loaded, given)
+        for state, reason in loaded.unread:
+            yield DocumentError(f"{path}: {reason}", HINT, state=state)
+        if not loaded.parts:
+            return
+        if depth >= MOST_DEPTH:
+            raise DocumentError(f"{path}: files within files, more than {MOST_DEPTH} deep", HINT, state="too large")
+        unpacked.parts += len(loaded.parts)
+        unpacked.bytes += sum(len(part) for _, part in loaded.parts)
+        if unpacked.parts > MOST_PARTS or unpacked.bytes > MOST_UNPACKED:
+            raise DocumentError(
+                f"{path}: holds more than {MOST_PARTS:,} files or {MOST_UNPACKED:,} bytes with what is packed in it",
+                HINT,
+                state="too large",
+            )
+    except GroundtuneError as error:
+        yield error
+        return
+    inner = _Given(
+        readers=loaded.readers if loaded.readers is not None else given.readers,
+        metadata={**given.metadata, **loaded.metadata},
+        defaults=given.defaults,
+        may_name_readers=given.may_name_readers and loaded.parts_name_readers,
+    )
+    for part, data in loaded.parts:
+        yield from _walked(f"{name}!/{unicodedata.normalize('NFC', part)}", Path(f"{path}!/{part}"), data, inner, unpacked, depth + 1)
+
+
+def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
+    """Read a file by the loader of its suffix. Raises ``DocumentError``, or ``MissingExtra`` where the format's package is not there."""
+    if not name.isprintable():
+        raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
+    if len(raw) > _most_bytes(path):
+        raise _too_large(path, len(raw))
+    suffix = PurePosixPath(name).suffix.lower()
+    loader = LOADERS.get(suffix, suffix.removeprefix("."))
+    if loader not in plugins.known("loader"):
+        known = ", ".join(sorted(end for end, by in LOADERS.items() if by != "code")) + " and source code"
+        raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", HINT, state="unsupported")
+    magic.check(path, loader, raw)
+    try:
+        return sandbox.load(loader, path, raw)
+    except GroundtuneError:
+        raise
+    except Exception as error:
+        # A loader is a stranger's code: one file that it stumbles over must not hide what is wrong with the others.
+        raise DocumentError(f"{path}: the {loader} loader failed: {type(error).__name__}: {error}", HINT) from error
+
+
+def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
+    text, places = composed(_storable(loaded.text), loaded.places)
+    if not text.strip():
+        raise DocumentError(f"{path}: holds no text", HINT)
+    fields = {key: str(value) for key, value in given.defaults.items() if key != "readers"} | dict(given.metadata) | dict(loaded.metadata)
+    fields = {_storable(key): _storable(value) for key, value in fields.items()}
+    for key in fields:
+        if "=" in key:
+            raise DocumentError(f"{path}: the name of metadata {key!r} holds =, which filters cannot ask for", HINT)
+    readers = loaded.readers if given.may_name_readers and loaded.readers is not None else given.readers
+    if readers is None and given.defaults.get("readers") is not None:
+        readers = readers_of(path, list(given.defaults["readers"]))
+    if readers is None:
+        raise DocumentError(
+            f"{path}: names no readers, and [documents] readers has no default for it",
+            "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check",
+            state="no readers",
+        )
+    metadata = dict(sorted(fields.items()))
+    title = unicodedata.normalize("NFC", " ".join(_storable(loaded.title).split())) or path.stem
+    # Without places the hash is what it was before there were any, so that nothing is embedded anew.
+    written = (title, text, metadata, [(place.start, place.name) for place in places]) if places else (title, text, metadata)
+    return Document(
+        id=f"document:{name}",
+        source=name,
+        title=title,
+        text=text,
+        content_hash=fingerprint(*written),
+        readers=readers_of(path, sorted(readers)),
+        metadata=metadata,
+        places=places,
+    )
+
+
+def _storable(text: str) -> str:
+    """Return text with what no database takes, NUL and halves of surrogate pairs, replaced one for one."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:
@@ -66,12 +205,16 @@ def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:
     problems: list[GroundtuneError] = []
     for path in _files(folder, problems):
         try:
-            document = _document(folder, path, defaults or {})
-            if document.id in documents:
-                raise DocumentError(f"{path}: another file has the same name but for its Unicode form", HINT)
-            documents[document.id] = document
+            found, troubles = documents_from(path.relative_to(folder).as_posix(), _raw(folder, path), defaults=defaults, shown=path)
         except GroundtuneError as error:
             problems.append(error)
+            continue
+        problems += troubles
+        for document in found:
+            if document.id in documents:
+                problems.append(DocumentError(f"{path}: another file has the same name but for its Unicode form", HINT))
+            else:
+                documents[document.id] = document
     if not documents and not problems:
         problems.append(DocumentError(f"{folder}: holds no documents", "add .md, .html or .txt files, then type: groundtune check"))
     return Reading(documents=tuple(documents.values()), problems=tuple(problems))
@@ -91,25 +234,6 @@ def _files(folder: Path, problems: list[GroundtuneError]) -> Iterator[Path]:
     yield from sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
-def _document(folder: Path, path: Path, defaults: Mapping[str, Any]) -> Document:
-    name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-    if not name.isprintable():
-        raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
-    raw = _raw(folder, path)
-    loader = LOADERS.get(path.suffix.lower(), path.suffix.lower().removeprefix("."))
-    if loader not in plugins.known("loader"):
-        known = ", ".join(sorted(LOADERS))
-        raise DocumentError(f"{path}: no loader for {path.suffix or 'a file without a suffix'}; known: {known}", HINT)
-    try:
-        loaded: Loaded = plugins.load("loader", loader)(path, raw)
-    except GroundtuneError:
-        raise
-    except Exception as error:
-        # A loader is a stranger's code: one file that it stumbles over must not hide what is wrong with the others.
-        raise DocumentError(f"{path}: the {loader} loader failed: {type(error).__name__}: {error}", HINT) from error
-    return _made(path, name, loaded, defaults)
-
-
 def _raw(folder: Path, path: Path) -> bytes:
     """Return a file's bytes. Refuses links out of the folder, what is no regular file, and what is too large."""
     try:
@@ -120,8 +244,8 @@ def _raw(folder: Path, path: Path) -> bytes:
             raise DocumentError(f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check")
         if not stat.S_ISREG(found.st_mode):
             raise DocumentError(f"{path}: is no regular file", HINT)
-        if found.st_size > MOST_BYTES:
-            raise DocumentError(f"{path}: {found.st_size:,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"))
+        if found.st_size > _most_bytes(path):
+            raise _too_large(path, found.st_size)
         return path.read_bytes()
     except FileNotFoundError:
         raise DocumentError(f"{path}: is a link to a file that is not there", HINT) from None
@@ -129,41 +253,10 @@ def _raw(folder: Path, path: Path) -> bytes:
         raise DocumentError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", HINT) from None
 
 
-def _made(path: Path, name: str, loaded: Loaded, defaults: Mapping[str, Any]) -> Document:
-    text = unicodedata.normalize("NFC", loaded.text)
-    if not text.strip():
-        raise DocumentError(f"{path}: holds no text", HINT)
-    given = {key: str(value) for key, value in defaults.items() if key != "readers"} | dict(loaded.metadata)
-    for key in given:
-        if "=" in key:
-            raise DocumentError(f"{path}: the name of metadata {key!r} holds =, which filters cannot ask for", HINT)
-    readers = loaded.readers
-    if readers is None and defaults.get("readers") is not None:
-        readers = readers_of(path, list(defaults["readers"]))
-    if readers is None:
-        raise DocumentError(
-            f"{path}: names no readers, and [documents] readers has no default for it",
-            "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check",
-        )
-    metadata = dict(sorted(given.items()))
-    title = unicodedata.normalize("NFC", " ".join(loaded.title.split())) or path.stem
-    return Document(
-        id=f"document:{name}",
-        source=name,
-        title=title,
-        text=text,
-        content_hash=fingerprint(title, text, metadata),
-        readers=readers_of(path, sorted(readers)),
-        metadata=metadata,
-    )
+def _too_large(path: Path, size: int) -> DocumentError:
+    hint = HINT.replace("mend", "split")
+    return DocumentError(f"{path}: {size:,} bytes; at most {_most_bytes(path):,} are read", hint, state="too large")
 
 
-def readers_of(path: Path, value: Any) -> frozenset[str]:
-    """Return the readers that a file names: a list of groups, or one string with commas; empty means nobody. Raises ``DocumentError``."""
-    groups = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-    if not isinstance(groups, list | tuple) or not all(isinstance(group, str) and group.strip() and "\0" not in group for group in groups):
-        raise DocumentError(
-            f"{path}: readers is {value!r}; expected a list of group names",
-            "write readers: [everyone], or [] for nobody, then type: groundtune check",
-        )
-    return frozenset(unicodedata.normalize("NFC", group.strip()) for group in groups)
+def _most_bytes(path: Path) -> int:
+    return MOST_BYTES_PACKED if LOADERS.get(path.suffix.lower()) in _PACKED else MOST_BYTES

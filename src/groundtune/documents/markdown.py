@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.documents.decode import decode
-from groundtune.documents.load import HINT, Loaded, readers_of
+from groundtune.documents.loaded import HINT, Loaded, readers_of
 from groundtune.errors import DocumentError
 
 _CLOSED = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)

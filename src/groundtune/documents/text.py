@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundtune.documents.decode import decode
-from groundtune.documents.load import Loaded
+from groundtune.documents.loaded import Loaded
 
 
 def load(path: Path, raw: bytes) -> Loaded:

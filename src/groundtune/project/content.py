@@ -9,6 +9,7 @@ from typing import Any
 
 from groundtune.access import principals as access
 from groundtune.config import Settings
+from groundtune.documents import limits
 from groundtune.documents import load as documents
 from groundtune.errors import GroundtuneError, InputError, Problems
 from groundtune.examples import leaks
@@ -55,7 +56,8 @@ def read(folder: Path, settings: Settings) -> tuple[Content | None, list[Groundt
     except GroundtuneError as error:
         problems.append(error)
     try:
-        reading = documents.read(folder / settings.documents.path, defaults=_defaults(settings))
+        with limits.using(_limits(settings)):
+            reading = documents.read(folder / settings.documents.path, defaults=_defaults(settings))
         found = reading.documents
         problems += reading.problems
     except GroundtuneError as error:
@@ -88,6 +90,17 @@ def read_or_raise(folder: Path, settings: Settings) -> Content:
 
 def _defaults(settings: Settings) -> dict[str, Any] | None:
     return None if settings.documents.readers is None else {"readers": settings.documents.readers}
+
+
+def _limits(settings: Settings) -> limits.Limits:
+    table = settings.documents
+    return limits.Limits(
+        seconds=table.parse_seconds,
+        memory=table.parse_megabytes * 1_000_000,
+        unpacked=table.parse_unpacked * 1_000_000,
+        pages=table.parse_pages,
+        rows=table.parse_rows,
+    )
 
 
 def _replies(rows: tuple[Example, ...], schema: Mapping[str, Any] | None, settings: Settings) -> list[GroundtuneError]:

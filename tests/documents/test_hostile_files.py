@@ -1,0 +1,288 @@
+"""Files that are broken, or made to break what reads them: each gets a state and a reason, and the next file is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import zipfile
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import made_files as made
+import pytest
+
+from groundtune import plugins
+from groundtune.documents import load as loading
+from groundtune.documents import sandbox, wire
+from groundtune.documents.limits import Limits
+from groundtune.documents.load import documents_from, read
+from groundtune.errors import DocumentError
+
+EVERYONE = frozenset({"everyone"})
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
+LAUGHS = (
+    "<!DOCTYPE x [<!ENTITY a 'ha'>" + "".join(f"<!ENTITY {b} '{f'&{a};' * 20}'>" for a, b in zip("abcdefg", "bcdefgh", strict=True)) + "]>"
+)
+BOMB = made.bomb("word/document.xml", 60_000_000)
+GOOD = made.pdf([[(10, 72, 700, "Good.")]])
+
+
+def refused(name: str, raw: bytes) -> DocumentError:
+    documents, problems = documents_from(name, raw, readers=EVERYONE)
+    assert documents == ()
+    [problem] = problems
+    assert isinstance(problem, DocumentError)
+    assert problem.message.startswith(f"{name}:")
+    assert problem.hint
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "state", "reason"),
+    [
+        ("empty.pdf", b"", "unreadable", "is empty"),
+        ("cut.pdf", GOOD[:200], "unreadable", "corrupt or cut off"),
+        ("noise.pdf", b"%PDF-1.4\n" + bytes(range(256)) * 20, "unreadable", "corrupt or cut off"),
+        ("locked.pdf", made.encrypted_pdf(), "encrypted", "a PDF with a password"),
+        ("page.pdf", b"<html><p>not a PDF", "wrong type", "not a PDF at all"),
+        ("text.docx", b"just text", "wrong type", "not a zip archive"),
+        ("paper.docx", GOOD, "wrong type", "a PDF"),
+        ("sheet.docx", made.workbook({"a": [["b"]]}), "wrong type", "without word/document.xml"),
+        ("doc.xlsx", made.docx(made.paragraph("x")), "wrong type", "without xl/workbook.xml"),
+        ("doc.pptx", made.docx(made.paragraph("x")), "wrong type", "without ppt/presentation.xml"),
+        ("doc.epub", made.docx(made.paragraph("x")), "wrong type", "it is no EPUB"),
+        ("paper.md", GOOD, "wrong type", "named as text, but it is a PDF"),
+        ("packed.csv", made.zipped({"a": "b"}), "wrong type", "named as text, but it is a zip archive"),
+        ("old.docx", COMPOUND, "wrong type", "before 2007"),
+        ("locked.docx", COMPOUND + "EncryptedPackage".encode("utf-16-le"), "encrypted", "with a password"),
+        ("locked.xls", COMPOUND + "EncryptedPackage".encode("utf-16-le"), "encrypted", "with a password"),
+        ("broken.xls", COMPOUND, "unreadable", "cannot be read as a workbook"),
+        ("cut.docx", made.docx(made.paragraph("x" * 500))[:-60], "unreadable", "corrupt or cut off zip archive"),
+        ("cut.zip", made.zipped({"a.md": "x"})[:-8], "unreadable", "corrupt or cut off zip archive"),
+        ("no.docx", made.docx("<w:p><w:r>"), "unreadable", "not XML"),
+        ("xxe.docx", made.docx("", before='<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>'), "unreadable", "DOCTYPE"),
+        ("laughs.docx", made.docx("", before=LAUGHS), "unreadable", "DOCTYPE"),
+        ("wide.docx", made.docx("", extra={"word/x.xml": LAUGHS.encode("utf-16-le")}), "unreadable", "DOCTYPE"),
+        ("laughs.epub", made.epub(["x"], extra={"META-INF/encryption.xml": LAUGHS + "<x>&h;</x>"}), "unreadable", "declares entities"),
+        ("none.zip", made.zipped({}), "unreadable", "holds no files"),
+        ("deep.json", b"[" * 200_000, "too large", "nested too deep"),
+        ("twice.json", b'{"a": 1, "a": 2}', "unreadable", "twice"),
+        ("cut.json", b'{"a": [1, 2', "unreadable", ":1: not JSON"),
+        ("cut.jsonl", b'{"a": 1}\n{"a": ', "unreadable", ":2: not JSON"),
+        ("open.csv", b'a,b\n"never closed,2\n3,4\n', "unreadable", "not CSV"),
+        ("none.eml", b"no headers here\n", "wrong type", "none of the headers of a mail"),
+        ("photo.txt", b"\x89PNG\r\n\x1a\n" + bytes(30), "wrong type", "PNG picture"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value and " " not in value else "",
+)
+def test_what_is_wrong_with_a_file_is_its_state_and_its_reason(name: str, raw: bytes, state: str, reason: str) -> None:
+    problem = refused(name, raw)
+    assert (problem.state, reason in problem.message) == (state, True), problem.message
+
+
+def test_a_document_with_drm_is_encrypted() -> None:
+    marked = '<encryption xmlns:enc="http://www.w3.org/2001/04/xmlenc#"><enc:CipherReference URI="OEBPS/text/c 0.xhtml"/></encryption>'
+    assert refused("a.epub", made.epub(["x"], extra={"META-INF/encryption.xml": marked})).state == "encrypted"
+
+
+def test_a_pdf_that_lost_its_end_is_read_and_said_to_be_cut_off() -> None:
+    raw = made.pdf([[(10, 72, 700, "Good.")]])
+    documents, problems = documents_from("a.pdf", raw[: raw.index(b"startxref")], readers=EVERYONE)
+    assert [document.text for document in documents] == ["Good."]
+    assert [problem.message for problem in problems] == ["a.pdf: does not end as a PDF does: it may be cut off, and pages may be missing"]
+
+
+# ── bombs ──
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.docx", "a.xlsx", "a.pptx", "a.epub"])
+def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(name: str) -> None:
+    raw = bytearray(made.zipped({"word/document.xml": "x"}))
+    at = raw.index(b"PK\x01\x02") + 24
+    raw[at : at + 4] = (401_000_000).to_bytes(4, "little")
+    problem = refused(name, bytes(raw))
+    assert problem.state == "too large"
+    assert "unpacks to 401,000,000 bytes" in problem.message
+
+
+@pytest.mark.parametrize("loader", ["docx", "sheet", "zip"])
+def test_a_bomb_of_true_size_is_refused(loader: str) -> None:
+    with pytest.raises(DocumentError, match="unpacks to 60,000,000 bytes") as raised:
+        sandbox.load(loader, Path("a.zip"), BOMB, limits=Limits(unpacked=50_000_000, memory=200_000_000, seconds=5))
+    assert raised.value.state == "too large"
+
+
+def test_an_archive_that_lies_about_its_size_gives_no_more_than_it_says() -> None:
+    raw = bytearray(made.zipped({"a.md": "x" * 1_000_000}))
+    for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = raw.index(mark) + offset
+        raw[at : at + 4] = (100).to_bytes(4, "little")
+    assert refused("a.zip", bytes(raw)).message == "a.zip: a.md is corrupt: Bad CRC-32 for file 'a.md'"
+
+
+def test_archives_in_archives_end_somewhere() -> None:
+    raw = made.zipped({"a.md": "found"})
+    for _ in range(loading.MOST_DEPTH - 1):
+        raw = made.zipped({"a.zip": raw})
+    documents, problems = documents_from("a.zip", raw, readers=EVERYONE)
+    assert [document.text for document in documents] == ["found"]
+    assert problems == ()
+    documents, [problem] = documents_from("a.zip", made.zipped({"a.zip": made.zipped({"a.zip": raw}), "b.md": "good"}), readers=EVERYONE)
+    assert [document.text for document in documents] == ["good"]
+    assert isinstance(problem, DocumentError)
+    assert problem.state == "too large"
+    assert f"more than {loading.MOST_DEPTH} deep" in problem.message
+
+
+def test_all_that_is_packed_in_one_file_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = made.zipped({f"{at}.zip": made.zipped({f"{inner}.md": "x" for inner in range(10)}) for at in range(10)})
+    assert len(documents_from("a.zip", raw, readers=EVERYONE)[0]) == 100
+    monkeypatch.setattr(loading, "MOST_PARTS", 60)
+    documents, problems = documents_from("a.zip", raw, readers=EVERYONE)
+    assert len(documents) == 50
+    assert {problem.state for problem in problems if isinstance(problem, DocumentError)} == {"too large"}
+    assert len(problems) == 5
+
+
+@pytest.mark.parametrize("name", ["../a.md", "/etc/a.md", "a/../../b.md", "C:a.md", "..\\a.md", "a\x1b[2J.md"])
+def test_an_archive_that_points_out_of_itself_is_refused(name: str) -> None:
+    assert "points out of the archive or cannot be shown" in refused("a.zip", made.zipped([(name, "x"), ("good.md", "y")])).message
+
+
+def test_links_and_locked_files_in_an_archive_are_said_to_be_unread() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        link = zipfile.ZipInfo("link.md")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("good.md", "Good.")
+        archive.writestr("locked.md", "x")
+    raw = bytearray(out.getvalue())
+    at = raw.rindex(b"PK\x01\x02") + 8
+    raw[at] |= 1
+    documents, problems = documents_from("a.zip", bytes(raw), readers=EVERYONE)
+    assert [document.text for document in documents] == ["Good."]
+    assert [(problem.state, problem.message) for problem in problems if isinstance(problem, DocumentError)] == [
+        ("unsupported", "a.zip: link.md is a link; links in archives are not followed"),
+        ("encrypted", "a.zip: locked.md has a password"),
+    ]
+
+
+def test_a_pdf_whose_page_unpacks_without_end_is_ended() -> None:
+    limits = Limits(seconds=3, memory=400_000_000)
+    with pytest.raises(DocumentError) as raised:
+        sandbox.load("pdf", Path("bomb.pdf"), made.pdf_bomb(300_000_000), limits=limits)
+    assert raised.value.state in ("too large", "crashed", "timed out")
+    assert raised.value.message.startswith("bomb.pdf: ")
+    assert sandbox.load("pdf", Path("good.pdf"), GOOD).text == "Good."
+
+
+def test_a_sheet_that_claims_more_rows_than_are_read_is_refused_whole() -> None:
+    raw = made.workbook({"a": [["x"]] * 50})
+    with pytest.raises(DocumentError, match="more than 40 rows") as raised:
+        sandbox.load("sheet", Path("a.xlsx"), raw, limits=Limits(rows=40))
+    assert raised.value.state == "too large"
+
+
+def test_a_pdf_of_more_pages_than_are_read_is_refused_whole() -> None:
+    with pytest.raises(DocumentError, match="5 pages; at most 4 are read") as raised:
+        sandbox.load("pdf", Path("a.pdf"), made.pdf([[(10, 9, 9, "x")]] * 5), limits=Limits(pages=4))
+    assert raised.value.state == "too large"
+
+
+def test_a_mail_of_parts_in_parts_without_end() -> None:
+    message = EmailMessage()
+    message["Subject"] = "deep"
+    raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (depth, depth) for depth in range(1_000))
+    documents, problems = documents_from("deep.eml", b"Subject: deep\n" + raw + b"Content-Type: text/plain\n\nhi\n", readers=EVERYONE)
+    assert len(documents) + len(problems) == 1
+    assert all(isinstance(problem, DocumentError) and problem.state == "too large" for problem in problems)
+
+
+# ── the process ──
+
+
+MISBEHAVING = """
+import os, time, sys
+from groundtune.documents.loaded import Loaded
+from groundtune.types import Place
+def aborts(path, raw): os.abort()
+def sleeps(path, raw): time.sleep(60)
+def grows(path, raw): return Loaded(title="x", text=str(len(bytearray(4_000_000_000))))
+def writes(path, raw):
+    with open(raw.decode(), "wb") as file: file.write(b"x" * 10_000)
+def raises(path, raw): raise KeyError("word/styles.xml")
+def keys(path, raw): return Loaded(title="x", text=" ".join(sorted(os.environ)) + " end")
+def liar(path, raw): return Loaded(title="x", text="short", places=(Place(700, "page 9"),))
+def exits(path, raw): os._exit(0)
+"""
+
+
+@pytest.fixture
+def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package with loaders that misbehave, found by the parsing process through its own entry points."""
+    names = ("aborts", "sleeps", "grows", "writes", "raises", "keys", "liar", "exits")
+    made.install(tmp_path / "site", "badloaders", names, MISBEHAVING)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    plugins._points.cache_clear()
+    sandbox.close()
+    yield
+    plugins._points.cache_clear()
+    sandbox.close()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "state", "reason"),
+    [
+        ("aborts", "crashed", "its reader was ended by signal SIGABRT"),
+        ("sleeps", "timed out", "not read within 0.5 seconds"),
+        ("grows", "too large", "needs more than 1,000 MB of memory"),
+        ("raises", "unreadable", "the raises loader failed: KeyError: 'word/styles.xml'"),
+        ("liar", "unreadable", "the liar loader answered nonsense: places outside the text"),
+        ("exits", "unreadable", "the exits loader answered nonsense: a message that ends before its end"),
+    ],
+)
+def test_a_loader_that_dies_takes_nobody_with_it(loaders: None, suffix: str, state: str, reason: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        sandbox.load(suffix, Path(f"a.{suffix}"), b"x", limits=Limits(seconds=0.5, memory=1_000_000_000))
+    assert raised.value.state == state
+    assert reason in raised.value.message
+    assert sandbox.load("csv", Path("a.csv"), b"good,1").text
+
+
+def test_a_parsing_process_has_no_keys_and_cannot_write(loaders: None, tmp_path: Path) -> None:
+    said = sandbox.load("keys", Path("a.keys"), b"x").text
+    assert said.endswith("end")
+    assert "OPENAI_API_KEY" not in said
+    target = tmp_path / "written"
+    with pytest.raises(DocumentError, match="File too large"):
+        sandbox.load("writes", Path("a.writes"), str(target).encode())
+    assert not target.exists() or target.stat().st_size == 0
+
+
+def test_a_parsing_process_that_somebody_ends_is_started_anew() -> None:
+    assert sandbox.load("pdf", Path("a.pdf"), GOOD).text == "Good."
+    assert sandbox._server is not None
+    os.kill(sandbox._server._process.pid, signal.SIGKILL)
+    assert sandbox.load("pdf", Path("a.pdf"), GOOD).text == "Good."
+
+
+def test_bad_files_of_a_folder_do_not_stop_the_others(tmp_path: Path) -> None:
+    for name, raw in {"a.pdf": b"%PDF-1.4 broken", "b.pdf": GOOD, "c.docx": COMPOUND, "d.xlsx": made.workbook({"s": [["v"]]})}.items():
+        (tmp_path / name).write_bytes(raw)
+    reading = read(tmp_path, defaults={"readers": ["everyone"]})
+    assert [document.source for document in reading.documents] == ["b.pdf", "d.xlsx"]
+    assert [problem.message.split(": ")[0] for problem in reading.problems] == [str(tmp_path / "a.pdf"), str(tmp_path / "c.docx")]
+
+
+def test_what_a_process_answers_is_data_and_checked() -> None:
+    assert wire.unpacked(wire.pack({"a": 1}, [b"x", b"yz"])) == ({"a": 1, "sizes": [1, 2]}, [b"x", b"yz"])
+    with pytest.raises(ValueError, match="a header of"):
+        wire.unpacked(b"\xff" * 8)
+    body = json.dumps([1]).encode()
+    with pytest.raises(ValueError, match="without sizes"):
+        wire.unpacked(len(body).to_bytes(8, "big") + body)
