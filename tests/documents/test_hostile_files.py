@@ -13,6 +13,8 @@ from pathlib import Path
 
 import made_files as made
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundtune import plugins
 from groundtune.documents import load as loading
@@ -93,6 +95,40 @@ def test_a_pdf_that_lost_its_end_is_read_and_said_to_be_cut_off() -> None:
     documents, problems = documents_from("a.pdf", raw[: raw.index(b"startxref")], readers=EVERYONE)
     assert [document.text for document in documents] == ["Good."]
     assert [problem.message for problem in problems] == ["a.pdf: does not end as a PDF does: it may be cut off, and pages may be missing"]
+
+
+WHOLE = {
+    "a.pdf": made.pdf([[(20, 72, 720, "Warranty"), (10, 72, 690, "Two years.")], made.ruled([["a", "b"], ["c", "d"]])]),
+    "a.docx": made.docx(made.paragraph("Terms", "Heading1") + made.paragraph("They hold.")),
+    "a.xlsx": made.workbook({"s": [["a", "b"], [1, 2]]}),
+    "a.epub": made.epub(["<p>x</p>", "<p>y</p>"]),
+    "a.zip": made.zipped({"a.md": "x", "b.html": "<p>y", "c.zip": made.zipped({"d.txt": "z"})}),
+    "a.eml": b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n--b\n"
+    b"Content-Disposition: attachment; filename=a.csv\n\na,b\n--b--\n",
+    "a.json": b'[{"a": [1, {"b": "c"}]}, null]',
+    "a.csv": b'a;"b\nc"\n1;2\n',
+}
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, data: st.DataObject) -> None:
+    raw = bytearray(WHOLE[name])
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.one_of(st.none(), st.integers(1, len(raw))))
+    documents, problems = documents_from(name, bytes(raw[:cut]), readers=EVERYONE)
+    assert documents or problems
+    for problem in problems:
+        assert isinstance(problem, DocumentError)
+        assert problem.message.startswith(name)
+        assert problem.state not in ("crashed", "timed out")
+    for document in documents:
+        assert document.readers == EVERYONE
+        document.text.encode()
+        assert all(0 <= place.start <= len(document.text) for place in document.places)
 
 
 # ── bombs ──

@@ -25,7 +25,7 @@ from groundtune.documents import wire
 from groundtune.documents.limits import Limits, using
 from groundtune.errors import DocumentError, GroundtuneError, MissingExtra
 
-MOST_RESULT = 1_200_000_000
+MOST_RESULT = 600_000_000
 _PRELOADED: set[str] = set()
 
 
