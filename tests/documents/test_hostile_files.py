@@ -131,6 +131,17 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, data: st.
         assert all(0 <= place.start <= len(document.text) for place in document.places)
 
 
+def test_what_is_missing_of_a_mail_or_a_book_is_said() -> None:
+    mail = b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nhello\n"
+    documents, [problem] = documents_from("a.eml", mail, readers=EVERYONE)
+    assert documents[0].text.endswith("hello")
+    assert "parts of it missing: CloseBoundaryNotFound" in problem.message
+    assert documents_from("a.eml", mail + b"--b--\n", readers=EVERYONE)[1] == ()
+    book = made.epub(["<p>one</p>"], extra={"OEBPS/book.opf": made.epub_package(["c0", "lost"], {"c0": "text/c%200.xhtml"})})
+    documents, [problem] = documents_from("a.epub", book, readers=EVERYONE)
+    assert (documents[0].text, problem.message) == ("one", "a.epub: chapter 2 is not in the list of the book's files")
+
+
 # ── bombs ──
 
 
