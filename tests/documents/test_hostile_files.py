@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import signal
+import sys
 import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -265,13 +267,23 @@ def raises(path, raw): raise KeyError("word/styles.xml")
 def keys(path, raw): return Loaded(title="x", text=" ".join(sorted(os.environ)) + " end")
 def liar(path, raw): return Loaded(title="x", text="short", places=(Place(700, "page 9"),))
 def exits(path, raw): os._exit(0)
+def tries(path, raw):
+    import socket, subprocess
+    said = []
+    for do in (socket.socket, lambda: os.execv("/bin/true", ["true"]), lambda: open(__file__).close()):
+        try:
+            do()
+            said.append("done")
+        except OSError as error:
+            said.append(type(error).__name__)
+    return Loaded(title="x", text=" ".join(said))
 """
 
 
 @pytest.fixture
 def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An installed package with loaders that misbehave, found by the parsing process through its own entry points."""
-    names = ("aborts", "sleeps", "grows", "writes", "raises", "keys", "liar", "exits")
+    names = ("aborts", "sleeps", "grows", "writes", "raises", "keys", "liar", "exits", "tries")
     made.install(tmp_path / "site", "badloaders", names, MISBEHAVING)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -309,6 +321,11 @@ def test_a_parsing_process_has_no_keys_and_cannot_write(loaders: None, tmp_path:
     with pytest.raises(DocumentError, match="File too large"):
         sandbox.load("writes", Path("a.writes"), str(target).encode())
     assert not target.exists() or target.stat().st_size == 0
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64") or sys.platform != "linux", reason="the filter is of Linux")
+def test_a_parsing_process_has_no_network_and_starts_no_programs(loaders: None) -> None:
+    assert sandbox.load("tries", Path("a.tries"), b"x").text == "PermissionError PermissionError done"
 
 
 def test_a_parsing_process_that_somebody_ends_is_started_anew() -> None:
