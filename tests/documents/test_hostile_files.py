@@ -245,7 +245,7 @@ def test_a_pdf_of_more_pages_than_are_read_is_refused_whole() -> None:
 def test_a_mail_of_parts_in_parts_without_end() -> None:
     message = EmailMessage()
     message["Subject"] = "deep"
-    raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (depth, depth) for depth in range(400))
+    raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (depth, depth) for depth in range(1_000))
     documents, problems = documents_from("deep.eml", b"Subject: deep\n" + raw + b"Content-Type: text/plain\n\nhi\n", readers=EVERYONE)
     assert len(documents) + len(problems) == 1
     assert all(isinstance(problem, DocumentError) and problem.state == "too large" for problem in problems)
