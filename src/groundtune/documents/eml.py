@@ -29,11 +29,16 @@ _LOSSES = {
     errors.InvalidBase64CharactersDefect,
     errors.InvalidBase64LengthDefect,
 }
+# The standard library's parser takes time that grows with the square of how deep parts are nested, and ends at its own depth.
+MOST_NESTED = 300
 _HEADERS = ("From", "To", "Cc", "Date")
 
 
 def load(path: Path, raw: bytes) -> Loaded:
     """Read an e-mail message (RFC 5322). Raises ``DocumentError`` for what has no headers, too many parts, or parts nested too deep."""
+    nested = raw.lower().count(b"boundary=")
+    if nested > MOST_NESTED:
+        raise DocumentError(f"{path}: {nested:,} parts that hold parts; at most {MOST_NESTED:,} are read", HINT, state="too large")
     try:
         message = BytesParser(policy=policy.default).parsebytes(raw)
         parts = [part for part in message.walk() if not part.is_multipart() or part.get_content_type() == "message/rfc822"]
