@@ -50,6 +50,7 @@ class _Server:
                 [sys.executable, "-c", _START, json.dumps(sys.path), str(there.fileno())],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 env={name: os.environ[name] for name in _KEPT if name in os.environ},
                 start_new_session=True,
             )
