@@ -156,17 +156,25 @@ def presentation(slides: Sequence[tuple[str, str, str]]) -> bytes:
     return out.getvalue()
 
 
+def epub_package(spine: Sequence[str], files: Mapping[str, str]) -> str:
+    """Return the package file of a book: the ids of its chapters in order, and the address of each id."""
+    items = "".join(f'<item id="{name}" href="{href}" media-type="application/xhtml+xml"/>' for name, href in files.items())
+    refs = "".join(f'<itemref idref="{name}"/>' for name in spine)
+    return (
+        '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata>'
+        f"<dc:title>The book</dc:title></metadata><manifest>{items}</manifest><spine>{refs}</spine></package>"
+    )
+
+
 def epub(chapters: Sequence[str], *, extra: Mapping[str, bytes | str] | None = None) -> bytes:
     """Return an EPUB of these XHTML bodies."""
-    items = "".join(f'<item id="c{at}" href="text/c%20{at}.xhtml" media-type="application/xhtml+xml"/>' for at in range(len(chapters)))
-    spine = "".join(f'<itemref idref="c{at}"/>' for at in range(len(chapters)))
+    files = {f"c{at}": f"text/c%20{at}.xhtml" for at in range(len(chapters))}
     return zipped(
         {
             "mimetype": "application/epub+zip",
             "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
             '<rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
-            "OEBPS/book.opf": '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata>'
-            f"<dc:title>The book</dc:title></metadata><manifest>{items}</manifest><spine>{spine}</spine></package>",
+            "OEBPS/book.opf": epub_package(list(files), files),
             **{f"OEBPS/text/c {at}.xhtml": f"<html><body>{chapter}</body></html>" for at, chapter in enumerate(chapters)},
             **(extra or {}),
         }

@@ -87,6 +87,33 @@ def test_slides_with_their_notes() -> None:
     assert place_of(document, "12 million") == "slide 2"
 
 
+def test_tables_charts_and_groups_of_slides() -> None:
+    import io
+
+    from pptx import Presentation
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.util import Inches
+
+    deck = Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    box = Inches(1), Inches(1), Inches(4), Inches(2)
+    table = slide.shapes.add_table(2, 2, *box).table
+    for at, said in enumerate(("Size", "Price", "S", "12 | 13")):
+        table.cell(at // 2, at % 2).text = said
+    numbers = CategoryChartData()
+    numbers.categories = ["2024", "2025"]
+    numbers.add_series("Sold", (3, 4.5))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *box, numbers)
+    slide.shapes.add_group_shape().shapes.add_textbox(*box).text_frame.text = "In a group"
+    out = io.BytesIO()
+    deck.save(out)
+    text = one("deck.pptx", out.getvalue()).text
+    assert "| Size | Price |\n| --- | --- |\n| S | 12 \\| 13 |" in text
+    assert "|  | Sold |\n| --- | --- |\n| 2024 | 3 |\n| 2025 | 4.5 |" in text
+    assert text.endswith("In a group")
+
+
 def test_rows_of_a_sheet_say_what_their_values_are() -> None:
     rows = [["Name", "Price"], ["Mug", 12], ["Cup", 9.5], [], [None, "alone"]]
     document = one("shop.xlsx", made.workbook({"Prices": rows, "Old prices": [["Mug", True]]}))

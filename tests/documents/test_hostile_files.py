@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import signal
+import sys
 import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import made_files as made
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundtune import plugins
 from groundtune.documents import load as loading
@@ -95,6 +99,51 @@ def test_a_pdf_that_lost_its_end_is_read_and_said_to_be_cut_off() -> None:
     assert [problem.message for problem in problems] == ["a.pdf: does not end as a PDF does: it may be cut off, and pages may be missing"]
 
 
+WHOLE = {
+    "a.pdf": made.pdf([[(20, 72, 720, "Warranty"), (10, 72, 690, "Two years.")], made.ruled([["a", "b"], ["c", "d"]])]),
+    "a.docx": made.docx(made.paragraph("Terms", "Heading1") + made.paragraph("They hold.")),
+    "a.xlsx": made.workbook({"s": [["a", "b"], [1, 2]]}),
+    "a.epub": made.epub(["<p>x</p>", "<p>y</p>"]),
+    "a.zip": made.zipped({"a.md": "x", "b.html": "<p>y", "c.zip": made.zipped({"d.txt": "z"})}),
+    "a.eml": b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n--b\n"
+    b"Content-Disposition: attachment; filename=a.csv\n\na,b\n--b--\n",
+    "a.json": b'[{"a": [1, {"b": "c"}]}, null]',
+    "a.csv": b'a;"b\nc"\n1;2\n',
+}
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, data: st.DataObject) -> None:
+    raw = bytearray(WHOLE[name])
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.one_of(st.none(), st.integers(1, len(raw))))
+    documents, problems = documents_from(name, bytes(raw[:cut]), readers=EVERYONE)
+    assert documents or problems
+    for problem in problems:
+        assert isinstance(problem, DocumentError)
+        assert problem.message.startswith(name)
+        assert problem.state not in ("crashed", "timed out")
+    for document in documents:
+        assert document.readers == EVERYONE
+        document.text.encode()
+        assert all(0 <= place.start <= len(document.text) for place in document.places)
+
+
+def test_what_is_missing_of_a_mail_or_a_book_is_said() -> None:
+    mail = b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nhello\n"
+    documents, [problem] = documents_from("a.eml", mail, readers=EVERYONE)
+    assert documents[0].text.endswith("hello")
+    assert "parts of it missing: CloseBoundaryNotFound" in problem.message
+    assert documents_from("a.eml", mail + b"--b--\n", readers=EVERYONE)[1] == ()
+    book = made.epub(["<p>one</p>"], extra={"OEBPS/book.opf": made.epub_package(["c0", "lost"], {"c0": "text/c%200.xhtml"})})
+    documents, [problem] = documents_from("a.epub", book, readers=EVERYONE)
+    assert (documents[0].text, problem.message) == ("one", "a.epub: chapter 2 is not in the list of the book's files")
+
+
 # ── bombs ──
 
 
@@ -172,9 +221,9 @@ def test_links_and_locked_files_in_an_archive_are_said_to_be_unread() -> None:
 
 
 def test_a_pdf_whose_page_unpacks_without_end_is_ended() -> None:
-    limits = Limits(seconds=3, memory=400_000_000)
+    limits = Limits(seconds=3, memory=300_000_000)
     with pytest.raises(DocumentError) as raised:
-        sandbox.load("pdf", Path("bomb.pdf"), made.pdf_bomb(300_000_000), limits=limits)
+        sandbox.load("pdf", Path("bomb.pdf"), made.pdf_bomb(200_000_000), limits=limits)
     assert raised.value.state in ("too large", "crashed", "timed out")
     assert raised.value.message.startswith("bomb.pdf: ")
     assert sandbox.load("pdf", Path("good.pdf"), GOOD).text == "Good."
@@ -218,13 +267,23 @@ def raises(path, raw): raise KeyError("word/styles.xml")
 def keys(path, raw): return Loaded(title="x", text=" ".join(sorted(os.environ)) + " end")
 def liar(path, raw): return Loaded(title="x", text="short", places=(Place(700, "page 9"),))
 def exits(path, raw): os._exit(0)
+def tries(path, raw):
+    import socket, subprocess
+    said = []
+    for do in (socket.socket, lambda: os.execv("/bin/true", ["true"]), lambda: open(__file__).close()):
+        try:
+            do()
+            said.append("done")
+        except OSError as error:
+            said.append(type(error).__name__)
+    return Loaded(title="x", text=" ".join(said))
 """
 
 
 @pytest.fixture
 def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An installed package with loaders that misbehave, found by the parsing process through its own entry points."""
-    names = ("aborts", "sleeps", "grows", "writes", "raises", "keys", "liar", "exits")
+    names = ("aborts", "sleeps", "grows", "writes", "raises", "keys", "liar", "exits", "tries")
     made.install(tmp_path / "site", "badloaders", names, MISBEHAVING)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -262,6 +321,11 @@ def test_a_parsing_process_has_no_keys_and_cannot_write(loaders: None, tmp_path:
     with pytest.raises(DocumentError, match="File too large"):
         sandbox.load("writes", Path("a.writes"), str(target).encode())
     assert not target.exists() or target.stat().st_size == 0
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64") or sys.platform != "linux", reason="the filter is of Linux")
+def test_a_parsing_process_has_no_network_and_starts_no_programs(loaders: None) -> None:
+    assert sandbox.load("tries", Path("a.tries"), b"x").text == "PermissionError PermissionError done"
 
 
 def test_a_parsing_process_that_somebody_ends_is_started_anew() -> None:

@@ -8,8 +8,7 @@ can say who may read it. Pictures shown within the text (logos, signatures) are 
 
 from __future__ import annotations
 
-from email import policy
-from email.errors import MessageError
+from email import errors, policy
 from email.message import EmailMessage, Message, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path, PurePosixPath
@@ -22,15 +21,28 @@ from groundtune.documents.writer import Writer, one_line
 from groundtune.errors import DocumentError
 
 PRELOAD = ("html_to_markdown",)
+# What the parser noticed and went on from, although something of the mail is gone.
+_LOSSES = {
+    errors.StartBoundaryNotFoundDefect,
+    errors.CloseBoundaryNotFoundDefect,
+    errors.MultipartInvariantViolationDefect,
+    errors.InvalidBase64CharactersDefect,
+    errors.InvalidBase64LengthDefect,
+}
+# The standard library's parser takes time that grows with the square of how deep parts are nested, and ends at its own depth.
+MOST_NESTED = 300
 _HEADERS = ("From", "To", "Cc", "Date")
 
 
 def load(path: Path, raw: bytes) -> Loaded:
     """Read an e-mail message (RFC 5322). Raises ``DocumentError`` for what has no headers, too many parts, or parts nested too deep."""
+    nested = raw.lower().count(b"boundary=")
+    if nested > MOST_NESTED:
+        raise DocumentError(f"{path}: {nested:,} parts that hold parts; at most {MOST_NESTED:,} are read", HINT, state="too large")
     try:
         message = BytesParser(policy=policy.default).parsebytes(raw)
         parts = [part for part in message.walk() if not part.is_multipart() or part.get_content_type() == "message/rfc822"]
-    except MessageError as error:
+    except errors.MessageError as error:
         raise DocumentError(f"{path}: cannot be read as a mail: {error}", HINT) from None
     if not any(message[name] for name in ("From", "To", "Subject", "Date", "Received")):
         raise DocumentError(f"{path}: has none of the headers of a mail", HINT, state="wrong type")
@@ -44,6 +56,10 @@ def load(path: Path, raw: bytes) -> Loaded:
     attached: list[tuple[str, bytes]] = []
     unread: list[tuple[str, str]] = []
     _walk(path, message, [0], writer, attached, unread)
+    broken = {type(defect) for part in message.walk() for defect in part.defects} & _LOSSES
+    if broken:
+        names = ", ".join(sorted(defect.__name__.removesuffix("Defect") for defect in broken))
+        unread.append(("unreadable", f"may be cut off or damaged, and parts of it missing: {names}"))
     metadata = {}
     try:
         when = message["Date"].datetime if message["Date"] else None

@@ -33,12 +33,15 @@ def load(path: Path, raw: bytes) -> Loaded:
     _refuse_encrypted(path, book)
     opf = _xml(path, book, package)
     files = {item.get("id"): item for item in opf.iter(f"{_OPF}item")}
-    spine = [files[item.get("idref")] for item in opf.iter(f"{_OPF}itemref") if item.get("idref") in files]
+    spine = [files.get(item.get("idref")) for item in opf.iter(f"{_OPF}itemref")]
     if len(spine) > current().pages:
         raise DocumentError(f"{path}: {len(spine):,} chapters; at most {current().pages:,} are read", HINT, state="too large")
     writer = Writer()
     unread: list[tuple[str, str]] = []
     for number, item in enumerate(spine, start=1):
+        if item is None:
+            unread.append(("unreadable", f"chapter {number} is not in the list of the book's files"))
+            continue
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(item.get("href", ""))))
         writer.at(f"chapter {number}")
         try:

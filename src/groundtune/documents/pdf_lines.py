@@ -17,7 +17,8 @@ _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff\u
 _LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
 # A drawing may have millions of strokes; how many there are beyond these says nothing about tables.
 MOST_OBJECTS = 20_000
-FEWEST_RULES = 3
+# Fewer are no table, and more are a drawing, in which a finder of tables gets lost.
+FEWEST_RULES, MOST_RULES = 3, 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def lines_of(document: Any, index: int) -> PageLines:
         count = min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)
         kinds = [pdfium.FPDFPageObj_GetType(pdfium.FPDFPage_GetObject(page, at)) for at in range(count)]
         drawn = kinds.count(pdfium.FPDF_PAGEOBJ_PATH) + kinds.count(pdfium.FPDF_PAGEOBJ_FORM)
-        return PageLines(lines=lines, shows=bool(kinds), ruled=drawn >= FEWEST_RULES)
+        return PageLines(lines=lines, shows=bool(kinds), ruled=FEWEST_RULES <= drawn <= MOST_RULES)
     finally:
         page.close()
 

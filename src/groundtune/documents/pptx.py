@@ -1,4 +1,4 @@
-"""Presentations → for each slide its title as a heading, texts, tables, charts and diagrams, and its notes; places are "slide 3"."""
+"""Presentations → for each slide its title as a heading, texts, tables, charts, diagrams, notes and comments; places are "slide 3"."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ def load(path: Path, raw: bytes) -> Loaded:
             if slide.has_notes_slide:
                 notes = (getattr(slide.notes_slide.notes_text_frame, "text", "") or "").replace("\v", "\n").strip()
                 writer.add(f"Notes: {notes}" if notes else "")
+            for said in _comments(slide):
+                writer.add(f"Comment: {said}")
         except (MemoryError, RecursionError):
             raise
         except Exception as error:
@@ -93,6 +95,19 @@ def _frame(frame: Any) -> str:
 def _chart(part: Any) -> str:
     title, numbers = charts.read(part.blob)
     return "\n\n".join(piece for piece in (title, table(numbers)) if piece)
+
+
+def _comments(slide: Any) -> Iterator[str]:
+    """Yield what was remarked on a slide, in either of the two forms that PowerPoint has for it, replies after what they reply to."""
+    for relation in slide.part.rels.values():
+        if relation.is_external or not relation.reltype.endswith("/comments"):
+            continue
+        for element in ElementTree.fromstring(relation.target_part.blob).iter():  # noqa: S314 - a DOCTYPE was refused before
+            said = element.text or "" if element.tag.endswith("}text") else ""
+            if element.tag == f"{_A}p":
+                said = "".join(piece.text or "" for piece in element.iter(f"{_A}t"))
+            if said.strip():
+                yield one_line(said)
 
 
 def _diagram(slide: Any, shape: Any) -> str:

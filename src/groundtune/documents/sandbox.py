@@ -3,9 +3,9 @@
     load("pdf", path, raw)  →  Loaded, or DocumentError(state="crashed" | "timed out" | "too large" | …)
 
 Native readers do not raise when memory ends, they abort; and what a file makes of its reader must not reach the process that holds the
-index, the ledger and the keys. So the parsing process has no keys in its environment, cannot write files, has limits on memory and time,
-and its answer is read as JSON. Markdown, plain text and source code are only decoded, in time and memory that grow with their length:
-they stay here, since a process for each would take longer than the work.
+index, the ledger and the keys. So the parsing process has no keys in its environment, cannot write files, reach the network or start
+programs, has limits on memory and time, and its answer is read as JSON. Markdown, plain text and source code are only decoded, in time and
+memory that grow with their length: they stay here, since a process for each would take longer than the work.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class _Server:
                 [sys.executable, "-c", _START, json.dumps(sys.path), str(there.fileno())],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 env={name: os.environ[name] for name in _KEPT if name in os.environ},
                 start_new_session=True,
             )

@@ -22,10 +22,11 @@ from typing import Any, NoReturn
 
 from groundtune import plugins
 from groundtune.documents import wire
+from groundtune.documents.confine import confine
 from groundtune.documents.limits import Limits, using
 from groundtune.errors import DocumentError, GroundtuneError, MissingExtra
 
-MOST_RESULT = 1_200_000_000
+MOST_RESULT = 600_000_000
 _PRELOADED: set[str] = set()
 
 
@@ -110,25 +111,12 @@ def _parse(request: dict[str, Any], raw: bytes, giving: int) -> NoReturn:
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
         limits = Limits(**request["limits"])
-        _confine(limits)
+        confine(limits)
         with open(giving, "wb", closefd=False) as pipe:
             pipe.write(_result(request["loader"], Path(request["path"]), raw, limits))
         code = 0
     finally:
         os._exit(code)
-
-
-def _confine(limits: Limits) -> None:
-    """Limit address space and processor time; forbid this process, and what it might turn into, to write files."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    seconds = int(limits.seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    # macOS has the limit and refuses to set it.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
 
 
 def _result(loader: str, path: Path, raw: bytes, limits: Limits) -> bytes:

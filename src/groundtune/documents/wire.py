@@ -13,7 +13,7 @@ from typing import Any
 from groundtune.documents.loaded import Loaded
 from groundtune.types import Place
 
-MOST_HEADER = 1_000_000_000
+MOST_HEADER = 500_000_000
 
 
 def pack(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:

@@ -15,7 +15,7 @@ name = {name}
 owner = "write the name of who answers for this after launch"
 
 [documents]
-path = "documents"       # Markdown, HTML and text; each file names its readers in its front matter
+path = "documents"       # any formats; Markdown and HTML name their readers themselves, readers = [...] is for the rest
 
 [access]
 file = "access.toml"     # who asks, and which groups they are in
