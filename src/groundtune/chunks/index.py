@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,3 +54,8 @@ def search_text(chunk: Chunk) -> str:
 def labels(metadata: Mapping[str, str]) -> list[str]:
     """Return metadata as the labels that a filter asks for, ``name=value``."""
     return [f"{name}={value}" for name, value in sorted(metadata.items())]
+
+
+def sayable(texts: Iterable[str]) -> list[str]:
+    """Return those texts that a database can hold: UTF-8 without NUL. The others are in none, so to ask for one is to ask for nothing."""
+    return [text for text in texts if "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import Predicate, literal, narrow
 from groundtune.chunks.hot import Hot
-from groundtune.chunks.index import Hit, labels, search_text
+from groundtune.chunks.index import Hit, labels, sayable, search_text
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
 
@@ -131,8 +131,10 @@ class LanceIndex:
 
         if not text.strip() or not self._rows:
             return []
-        query = self._table.search(MatchQuery(text.replace("\x00", " "), "search_text"), query_type="fts")
-        found = query.where(narrow(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
+        query = self._table.search(
+            MatchQuery(text.replace("\x00", " ").encode("utf-8", "replace").decode(), "search_text"), query_type="fts"
+        )
+        found = query.where(_where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
         return _ranked(found["id"], found["_score"])
 
     def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
@@ -141,7 +143,7 @@ class LanceIndex:
 
         if not self._rows:
             return []
-        where = narrow(allowed, filter)
+        where = _where(allowed, filter)
         if self._small:
             return self._hot.search(vector, where, limit)
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
@@ -160,7 +162,10 @@ class LanceIndex:
         if self._small:
             found = {row["id"]: chunk_of(row) for row in self._hot.read(ids)}
             return {name: chunk for name, chunk in found.items() if allowed.permits(chunk.readers)}
-        where = f"id IN ({', '.join(literal(item) for item in ids)}) AND ({narrow(allowed, None)})"
+        named = ", ".join(literal(item) for item in sayable(ids))
+        if not named:
+            return {}
+        where = f"id IN ({named}) AND ({_where(allowed, None)})"
         rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
         return {row["id"]: chunk_of(row) for row in rows}
 
@@ -170,9 +175,15 @@ class LanceIndex:
 
         width = self._table.schema.field("vector").type.list_size
         query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
-            narrow(allowed, filter), prefilter=True
+            _where(allowed, filter), prefilter=True
         )
         return str(query.limit(1).explain_plan(True))
+
+
+def _where(allowed: Predicate, filter: Mapping[str, str] | None) -> str:
+    if len(sayable(labels(filter or {}))) < len(filter or {}):
+        return "false"
+    return narrow(Predicate(frozenset(sayable(allowed.groups))), filter)
 
 
 def _ranked(ids: Any, scores: Any) -> list[Hit]:

