@@ -45,12 +45,16 @@ class Connections:
         return opened
 
     @contextmanager
-    def one(self) -> Iterator[Connection[Any]]:
-        """Lend a connection. One that was left inside a transaction, or broke, is not lent again."""
-        try:
-            lent = self._idle.get_nowait()
-        except Empty:
-            lent = self._open()
+    def one(self, *, checked: bool = True) -> Iterator[Connection[Any]]:
+        """Lend a connection, ``checked`` to be alive. One that was left inside a transaction, or broke, is not lent again."""
+        lent = None
+        while lent is None:
+            try:
+                lent = self._idle.get_nowait()
+            except Empty:
+                lent = self._open()
+            else:
+                lent = lent if not checked or _alive(lent) else None
         try:
             yield lent
         finally:
@@ -68,7 +72,7 @@ class Connections:
 
         for attempt in range(KEPT + 2):
             try:
-                with self.one() as lent, told(self._place):
+                with self.one(checked=False) as lent, told(self._place):
                     return work(lent)
             except StorageError as error:
                 lost = isinstance(error.__cause__, psycopg.OperationalError) and lent.broken
@@ -83,6 +87,17 @@ class Connections:
                 self._idle.get_nowait().close()
             except Empty:
                 return
+
+
+def _alive(connection: Connection[Any]) -> bool:
+    import psycopg
+
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        connection.close()
+        return False
+    return True
 
 
 @contextmanager
