@@ -1,3 +1,7 @@
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +27,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("CREATE EXTENSION vector")
     yield server.get_uri(database="chunks").replace("//postgres:", "//writer:", 1)
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Chroma's own single-node server from its package, on a free port, for the session."""
+    pytest.importorskip("chromadb", reason="pip install 'groundtune[chroma]'")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).parent / "chroma"
+    folder = str(tmp_path_factory.mktemp("chroma"))
+    command = [str(program), "run", "--path", folder, "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+        server.kill()
