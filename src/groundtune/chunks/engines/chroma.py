@@ -82,11 +82,11 @@ class ChromaRows:
         self._client.get_or_create_collection(self._name(table), embedding_function=None, configuration={"hnsw": hnsw})
 
     def put(self, table: str, rows: Sequence[Row]) -> None:
-        """Upsert records. An empty list is no value here, so it is left out; nothing is in it either way."""
+        """Upsert records. An empty list is no value here, and a field left out would keep its old one: ``None`` takes it away."""
         self._of(table).upsert(
             ids=[row.key for row in rows],
             embeddings=[row.vector.tolist() for row in rows],
-            metadatas=[{name: value for name, value in row.payload.items() if value != []} for row in rows],
+            metadatas=[{name: None if value == [] else value for name, value in row.payload.items()} for row in rows],
         )
 
     def end(self, table: str, keys: Sequence[str], died: int) -> None:
