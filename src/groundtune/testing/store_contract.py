@@ -289,7 +289,7 @@ class StoreContract(IndexContract):
                 for step in history["steps"]:
                     _apply(draft, step)
             assert drafts[0].held() == drafts[1].held()
-            pairs = [(drafts[0].index(), drafts[1].index())]
+            pairs: list[tuple[Index, Index]] = [(drafts[0].index(), drafts[1].index())]
             if history["publish"]:
                 for draft in drafts:
                     draft.publish("case")

@@ -37,7 +37,6 @@ class RowStore:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.place = rows.place
-        self._dimensions: dict[str, int] = {}
 
     def draft(self, table: str, dimensions: int) -> RowDraft:
         """Open or create the table."""
@@ -219,8 +218,10 @@ class RowIndex:
     def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
         """Return the chunks of these ids that may be seen."""
         where = self._where(allowed, None)
-        found = {}
-        for named in parts(sayable(ids), NAMED) if where is not None else ():
+        found: dict[str, Chunk] = {}
+        if where is None:
+            return found
+        for named in parts(sayable(ids), NAMED):
             for row in self._rows.find(self._table, replace(where, ids=tuple(named))):
                 found[row.payload["chunk_id"]] = chunk_of(row.payload)
         return found

@@ -136,7 +136,7 @@ class PostgresIndex:
         """Run a query in a transaction that has said for whom it reads."""
         from psycopg import sql
 
-        whole = sql.SQL(query).format(  # type: ignore[arg-type]
+        whole = sql.SQL(query).format(
             table=self._table,
             visible=sql.SQL(_DRAFT if self._at is None else _VISIBLE),
             **({"k1": sql.Literal(K1 + 1), "k": sql.Literal(K1), "b": sql.Literal(B)} if query is _WORDS else {}),
@@ -150,7 +150,8 @@ class PostgresIndex:
                 )
                 if near:
                     connection.execute(_near(int(given["limit"])))
-                return connection.execute(whole, given).fetchall()
+                rows: list[tuple[Any, ...]] = connection.execute(whole, given).fetchall()
+                return rows
 
         found: list[tuple[Any, ...]] = self._connections.read(work)
         return found
@@ -161,7 +162,7 @@ def _near(limit: int) -> sql.SQL:
 
     looked = min(1000, max(EF_SEARCH, 4 * limit))
     settings = f"SET LOCAL hnsw.ef_search = {looked}; SET LOCAL hnsw.iterative_scan = strict_order;"
-    return sql.SQL(f"{settings} SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED}")  # type: ignore[arg-type]
+    return sql.SQL(f"{settings} SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED}")
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:

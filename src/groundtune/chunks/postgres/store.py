@@ -108,7 +108,7 @@ class PostgresStore:
         from psycopg import sql
 
         names = {} if table is None else {"table": named(self._namespace, table)}
-        return sql.SQL(text).format(schema=sql.Identifier(self._namespace), **names)  # type: ignore[arg-type]
+        return sql.SQL(text).format(schema=sql.Identifier(self._namespace), **names)
 
     def _version(self, table: str, tag: str) -> tuple[int, int, float]:
         query = "SELECT seq, chunks, mean_size FROM {schema}.versions WHERE name = %s AND tag = %s"
@@ -152,7 +152,8 @@ class PostgresStore:
         """Read as the owner, past the permissions: for counting back, never for an asker."""
         with self._writers.one() as connection, told(self.place), connection.transaction():
             connection.execute("SELECT set_config('groundtune.writing', 'on', true)")
-            return connection.execute(self._sql(query, table), given).fetchall()
+            rows: list[tuple[Any, ...]] = connection.execute(self._sql(query, table), given).fetchall()
+            return rows
 
     def _held(self, table: str, where: str, given: Sequence[Any]) -> dict[str, Held]:
         query = f"SELECT document_id, document_hash, readers FROM {{table}} WHERE {where}"
@@ -177,7 +178,7 @@ class PostgresDraft:
             self._end(connection, seq, sorted({chunk.document_id for chunk in chunks}))
             # Copied by way of a table of its own: Postgres copies into none that has row-level security.
             connection.execute(self._sql(f"CREATE TEMP TABLE given ON COMMIT DROP AS SELECT {WRITTEN} FROM {{table}} WITH NO DATA"))
-            with connection.cursor() as cursor, cursor.copy(f"COPY given ({WRITTEN}) FROM STDIN") as copy:  # type: ignore[arg-type]
+            with connection.cursor() as cursor, cursor.copy(f"COPY given ({WRITTEN}) FROM STDIN") as copy:
                 for chunk, vector in zip(chunks, vectors, strict=True):
                     copy.write_row(_row(chunk, vector))
             insert = f"INSERT INTO {{table}} (born, died, {WRITTEN}) SELECT %s, %s, {WRITTEN} FROM given"

@@ -114,7 +114,7 @@ def create(connection: Connection[Any], namespace: str, table: str, dimensions: 
     kinds = {**COLUMNS, "vector": f"vector({int(dimensions)})"}
     columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in kinds.items())
     place = named(namespace, table)
-    connection.execute(sql.SQL(_TABLE).format(table=place, columns=sql.SQL(columns)))  # type: ignore[arg-type]
+    connection.execute(sql.SQL(_TABLE).format(table=place, columns=sql.SQL(columns)))
     connection.execute(sql.SQL("INSERT INTO {} (name, dimensions) VALUES (%s, %s)").format(lists), [table, dimensions])
     if role is not None:
         _grant(connection, sql.SQL("SELECT ON {}").format(place), role)
