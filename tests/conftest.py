@@ -15,7 +15,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import psycopg
 
     place: Path = tmp_path_factory.mktemp("postgres")
-    server = embedded.get_server(place, cleanup_mode="delete")
+    try:
+        server = embedded.get_server(place, cleanup_mode="delete")
+    except subprocess.TimeoutExpired:  # it waits ten seconds, which a busy machine can take
+        server = embedded.get_server(place, cleanup_mode="delete")
     administrator = server.get_uri()
     with psycopg.connect(administrator, autocommit=True) as connection:
         # No test pulls the plug of the machine, and without this its shutdown takes seconds.
