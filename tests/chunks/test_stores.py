@@ -9,7 +9,7 @@ from groundtune.testing.store_contract import StoreContract
 
 
 class TestMemoryStore(StoreContract):
-    cases = 200
+    cases = 80
 
     @pytest.fixture(autouse=True)
     def _one(self) -> None:

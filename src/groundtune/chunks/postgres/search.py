@@ -2,7 +2,8 @@
 
 Up to ``exact_rows`` permitted rows are compared exactly; above that HNSW proposes, and keeps proposing until enough permitted rows are
 found (``hnsw.iterative_scan``; pgvector's default looks once, and returns too few). Words are matched by ``tsvector`` and ranked by BM25
-with the frequencies of what the asker may see, so that an order tells nothing about hidden rows.
+with the frequencies of what the asker may see, so that an order tells nothing about hidden rows; or by pg_textsearch, where the database
+has that extension, whose frequencies are those of all rows.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ rare AS (SELECT lexeme, ln(1 + (%(total)s - count(*) + 0.5) / (count(*) + 0.5)) 
 SELECT id, sum(worth * times * {k1} / (times + {k} * (1 - {b} + {b} * size / %(mean)s))) FROM held JOIN rare USING (lexeme)
 GROUP BY id ORDER BY 2 DESC, 1 LIMIT %(limit)s
 """
+# By the extension pg_textsearch, whose operator returns the negative of a score, and 0 for rows without any of the words.
+_BM25 = """
+SELECT id, score FROM (
+  SELECT id, -(search_text <@> to_bm25query(%(text)s, %(words)s)) AS score FROM {table} WHERE {visible}
+  ORDER BY search_text <@> to_bm25query(%(text)s, %(words)s) LIMIT %(limit)s) AS best
+WHERE score > 0 ORDER BY 2 DESC, 1
+"""
 _CHUNKS = """
 SELECT id, document_id, document_hash, ordinal, "text", start, "end", heading_path, title, readers, tokens, metadata_json
 FROM {table} WHERE {visible} AND id = ANY(%(ids)s::text[])
@@ -63,6 +71,7 @@ class PostgresIndex:
         totals: Callable[[], tuple[int, float]],
         timeout: float,
         exact_rows: int = EXACT_ROWS,
+        words: str | None = None,
     ) -> None:
         self._connections = connections
         self._table = named(namespace, table)
@@ -70,6 +79,7 @@ class PostgresIndex:
         self._totals = totals
         self._timeout = timeout
         self._exact_rows = exact_rows
+        self._words = words
         self._permitted: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], int] = OrderedDict()
         self._lock = Lock()
 
@@ -82,8 +92,11 @@ class PostgresIndex:
         given = self._given(allowed, filter)
         if given is None or not text.strip():
             return []
-        total, mean = self._totals()
         asked = text.encode("utf-8", "replace").decode().replace("\0", " ")
+        if self._words is not None:
+            given.update(text=asked, words=self._words, limit=limit)
+            return [Hit(name, float(score)) for name, score in self._ask(_BM25, given)]
+        total, mean = self._totals()
         given.update(text=asked, total=total, mean=max(mean, 1.0), limit=limit)
         return [Hit(name, float(score)) for name, score in self._ask(_WORDS, given)]
 

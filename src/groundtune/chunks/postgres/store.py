@@ -120,8 +120,18 @@ class PostgresStore:
 
     def _index(self, table: str, at: int | None, totals: Any) -> PostgresIndex:
         self._check_reader()
+        words = f"{self._namespace}.{tables.words_index(table)}"
+        with self._readers.one() as connection, told(self.place):
+            there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [words]).fetchone()
         return PostgresIndex(
-            self._readers, self._namespace, table, at=at, totals=totals, timeout=self._timeout, exact_rows=self._exact_rows
+            self._readers,
+            self._namespace,
+            table,
+            at=at,
+            totals=totals,
+            timeout=self._timeout,
+            exact_rows=self._exact_rows,
+            words=words if there == (True,) else None,
         )
 
     def _check_reader(self) -> None:
@@ -233,6 +243,7 @@ class PostgresDraft:
                 connection.execute(
                     self._sql(f"CREATE INDEX IF NOT EXISTS {self._table}_near ON {{table}} USING hnsw (vector vector_ip_ops)")
                 )
+            tables.index_words(connection, self._store._namespace, self._table)
             connection.execute(
                 self._sql(
                     """INSERT INTO {schema}.versions VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name, tag)

@@ -120,6 +120,21 @@ def create(connection: Connection[Any], namespace: str, table: str, dimensions: 
         _grant(connection, sql.SQL("SELECT ON {}").format(place), role)
 
 
+def index_words(connection: Connection[Any], namespace: str, table: str) -> None:
+    """Make a BM25 index where the database has the extension pg_textsearch, which its administrator has to have created."""
+    from psycopg import sql
+
+    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_textsearch'").fetchone():
+        statement = "CREATE INDEX IF NOT EXISTS {index} ON {table} USING bm25 (search_text) WITH (text_config = 'english')"
+        names = {"index": sql.Identifier(words_index(table)), "table": named(namespace, table)}
+        connection.execute(sql.SQL(statement).format(**names))
+
+
+def words_index(table: str) -> str:
+    """Return the name of a table's BM25 index."""
+    return f"{table}_bm25"
+
+
 def _grant(connection: Connection[Any], what: sql.Composed, role: str) -> None:
     from psycopg import sql
 
