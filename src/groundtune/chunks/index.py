@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from groundtune.access.filter import Predicate
-from groundtune.types import Chunk
+from groundtune.types import Chunk, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,3 +55,28 @@ def search_text(chunk: Chunk) -> str:
 def labels(metadata: Mapping[str, str]) -> list[str]:
     """Return metadata as the labels that a filter asks for, ``name=value``."""
     return [f"{name}={value}" for name, value in sorted(metadata.items())]
+
+
+def sayable(texts: Iterable[str]) -> list[str]:
+    """Return those texts that a database can hold: UTF-8 without NUL. The others are in none, so to ask for one is to ask for nothing."""
+    return [text for text in texts if "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)]
+
+
+def kept(chunk: Chunk) -> str:
+    """Return what an engine keeps of a chunk and never searches: its metadata and where it stands in its source, as JSON."""
+    held: dict[str, Any] = {"metadata": dict(chunk.metadata)}
+    if chunk.place:
+        held["place"] = chunk.place
+    if chunk.places:
+        held["places"] = [[item.start, item.name] for item in chunk.places]
+    return json.dumps(held, sort_keys=True, ensure_ascii=False)
+
+
+def from_kept(text: str) -> dict[str, Any]:
+    """Return those fields of a chunk again."""
+    held = json.loads(text)
+    return {
+        "metadata": held["metadata"],
+        "place": held.get("place", ""),
+        "places": tuple(Place(start, name) for start, name in held.get("places", ())),
+    }

@@ -6,7 +6,6 @@ in memory; above that an IVF_RQ index proposes and exact distances decide, and s
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import Predicate, literal, narrow
 from groundtune.chunks.hot import Hot
-from groundtune.chunks.index import Hit, labels, search_text
+from groundtune.chunks.index import Hit, from_kept, kept, labels, sayable, search_text
 from groundtune.errors import MissingExtra, StorageError
-from groundtune.types import Chunk, Place
+from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +39,6 @@ COLUMNS = (
     "readers",
     "tokens",
     "metadata_json",
-    "place",
-    "places_json",
 )
 
 
@@ -78,8 +75,6 @@ def schema(dimensions: int) -> Any:
             pa.field("tokens", pa.int32()),
             pa.field("metadata", texts),
             pa.field("metadata_json", pa.string()),
-            pa.field("place", pa.string()),
-            pa.field("places_json", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
         ]
     )
@@ -103,9 +98,7 @@ def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
         "readers": [sorted(chunk.readers) for chunk in chunks],
         "tokens": [chunk.tokens for chunk in chunks],
         "metadata": [labels(chunk.metadata) for chunk in chunks],
-        "metadata_json": [json.dumps(dict(chunk.metadata), sort_keys=True, ensure_ascii=False) for chunk in chunks],
-        "place": [chunk.place for chunk in chunks],
-        "places_json": [json.dumps([(item.start, item.name) for item in chunk.places], ensure_ascii=False) for chunk in chunks],
+        "metadata_json": [kept(chunk) for chunk in chunks],
         "vector": list(vectors.astype("float32")),
     }
     return pa.table(columns, schema=schema(vectors.shape[1]))
@@ -137,8 +130,10 @@ class LanceIndex:
 
         if not text.strip() or not self._rows:
             return []
-        query = self._table.search(MatchQuery(text.replace("\x00", " "), "search_text"), query_type="fts")
-        found = query.where(narrow(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
+        query = self._table.search(
+            MatchQuery(text.replace("\x00", " ").encode("utf-8", "replace").decode(), "search_text"), query_type="fts"
+        )
+        found = query.where(_where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
         return _ranked(found["id"], found["_score"])
 
     def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
@@ -147,7 +142,7 @@ class LanceIndex:
 
         if not self._rows:
             return []
-        where = narrow(allowed, filter)
+        where = _where(allowed, filter)
         if self._small:
             return self._hot.search(vector, where, limit)
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
@@ -166,7 +161,10 @@ class LanceIndex:
         if self._small:
             found = {row["id"]: chunk_of(row) for row in self._hot.read(ids)}
             return {name: chunk for name, chunk in found.items() if allowed.permits(chunk.readers)}
-        where = f"id IN ({', '.join(literal(item) for item in ids)}) AND ({narrow(allowed, None)})"
+        named = ", ".join(literal(item) for item in sayable(ids))
+        if not named:
+            return {}
+        where = f"id IN ({named}) AND ({_where(allowed, None)})"
         rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
         return {row["id"]: chunk_of(row) for row in rows}
 
@@ -176,9 +174,15 @@ class LanceIndex:
 
         width = self._table.schema.field("vector").type.list_size
         query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
-            narrow(allowed, filter), prefilter=True
+            _where(allowed, filter), prefilter=True
         )
         return str(query.limit(1).explain_plan(True))
+
+
+def _where(allowed: Predicate, filter: Mapping[str, str] | None) -> str:
+    if len(sayable(labels(filter or {}))) < len(filter or {}):
+        return "false"
+    return narrow(Predicate(frozenset(sayable(allowed.groups))), filter)
 
 
 def _ranked(ids: Any, scores: Any) -> list[Hit]:
@@ -200,9 +204,7 @@ def chunk_of(row: Mapping[str, Any]) -> Chunk:
         title=row["title"],
         readers=frozenset(row["readers"] or ()),
         tokens=row["tokens"],
-        metadata=json.loads(row["metadata_json"]),
-        place=row["place"],
-        places=tuple(Place(start, name) for start, name in json.loads(row["places_json"])),
+        **from_kept(row["metadata_json"]),
     )
 
 

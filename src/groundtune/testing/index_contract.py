@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from groundtune.access.filter import Predicate
@@ -51,8 +52,48 @@ def made(count: int, seed: int) -> tuple[list[Chunk], np.ndarray]:
     return chunks, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+SIEVE = {"all": 1, "tenth": 10, "hundredth": 100, "thousandth": 1000}
+HOSTILE = (
+    "x' OR '1'='1",
+    "') OR true --",
+    "*",
+    "%",
+    "",
+    "null",
+    "{}",
+    '{"$ne": null}',
+    "$contains",
+    "support\x00",
+    "\\",
+    '"',
+    "support,finance",
+    "{support}",
+    "\ud800",
+    "${readers}",
+    "a=b=c",
+)
+
+
+def sieved(count: int, seed: int) -> tuple[list[Chunk], np.ndarray, np.ndarray]:
+    """Return chunks of which every 1st, 10th, 100th and 1000th has the reader of that name, clustered unit vectors, and ten to ask with."""
+    import numpy as np
+
+    chunks, _ = made(count, seed)
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(20, WIDTH))
+    vectors = centres[random.integers(20, size=count + 10)] + 0.6 * random.normal(size=(count + 10, WIDTH))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    order = random.permutation(count)
+    readers = {int(place): frozenset(name for name, every in SIEVE.items() if rank % every == 0) for rank, place in enumerate(order)}
+    sorted_out = [replace(chunk, readers=readers[number]) for number, chunk in enumerate(chunks)]
+    return sorted_out, vectors[:count], vectors[count:]
+
+
 class IndexContract:
     """Permissions, filters and limits that hold in both searches of any index."""
+
+    # Rows of the test of recall: at least 1000, so that one in a thousand is a row.
+    recall_rows = 2000
 
     def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> Index:
         """Return your index of these chunks and unit vectors (n, 24)."""
@@ -85,6 +126,50 @@ class IndexContract:
             assert permitted > 0
             assert len(index.dense(vectors[0], may, None, 10)) == min(10, permitted)
 
+    def test_hidden_rows_do_not_use_up_the_limit_of_a_keyword_search(self) -> None:
+        """Rows that hold the word and may be seen are found, however many better ones are hidden."""
+        chunks, vectors = made(120, 12)
+        seen = {chunks[number].id for number in (3, 40, 77)}
+        chunks = [
+            replace(chunk, text="slot slot slot demurrage", readers=frozenset(["security"]))
+            if chunk.id not in seen
+            else replace(chunk, text="a yard with no demurrage", readers=frozenset(["support"]))
+            for chunk in chunks
+        ]
+        found = self.build(chunks, vectors).keyword("demurrage slot", Predicate(frozenset(["support"])), None, 3)
+        assert {hit.id for hit in found} == seen
+
+    def test_what_is_asked_for_is_data(self) -> None:
+        """Ids, filters, groups and texts that look like syntax mean themselves: nothing hidden comes back, and nothing breaks."""
+        chunks, vectors = made(60, 13)
+        index = self.build(chunks, vectors)
+        may = Predicate(frozenset(["support"]))
+        seen = {chunk.id for chunk in chunks if may.permits(chunk.readers)}
+        for odd in HOSTILE:
+            assert index.chunks([odd], Predicate(frozenset(GROUPS))) == {}
+            assert index.chunks([odd, chunks[0].id, chunks[1].id], may).keys() <= seen
+            stranger = Predicate(frozenset([odd]))
+            assert self._both(index, "slot gate", vectors[0], stranger, None, 60) == [[], []]
+            assert index.chunks([chunk.id for chunk in chunks], stranger) == {}
+            for filter in ({"version": odd}, {odd: "4"}, {odd: odd}):
+                assert self._both(index, "slot gate", vectors[0], may, filter, 60) == [[], []]
+            for found in self._both(index, odd, vectors[1], may, None, 60):
+                assert {hit.id for hit in found} <= seen
+
+    def test_recall_holds_under_every_filter(self) -> None:
+        """Of the ten nearest that may be seen, at least 98 % are found, whether all rows, every 10th, 100th or 1000th may be seen."""
+        chunks, vectors, asked = sieved(self.recall_rows, 14)
+        index, oracle = self.build(chunks, vectors), MemoryIndex(chunks, vectors)
+        for group in SIEVE:
+            may = Predicate(frozenset([group]))
+            found = wanted = 0
+            for vector in asked:
+                exact = {hit.id for hit in oracle.dense(vector, may, None, 10)}
+                mine = [hit.id for hit in index.dense(vector, may, None, 10)]
+                assert len(mine) == len(set(mine)) <= 10
+                found, wanted = found + len(exact.intersection(mine)), wanted + len(exact)
+            assert found >= 0.98 * wanted, f"{group}: {found} of {wanted}"
+
     def test_a_filter_only_narrows(self) -> None:
         """Filtered results are permitted results that match the filter, and nothing else."""
         chunks, vectors = made(90, 3)
@@ -108,8 +193,6 @@ class IndexContract:
 
     def test_rare_words_rank_first(self) -> None:
         """A chunk that holds the question's rare word comes before those that hold only its common ones."""
-        from dataclasses import replace
-
         chunks, vectors = made(60, 5)
         chunks[17] = replace(chunks[17], text="slot gate demurrage yard", readers=frozenset(["everyone"]))
         found = self.build(chunks, vectors).keyword("slot demurrage", Predicate(frozenset(["everyone"])), None, 5)

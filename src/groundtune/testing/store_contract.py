@@ -1,0 +1,386 @@
+"""What every store of index versions has to hold, on top of what every index has to.
+
+class TestMyStore(StoreContract):
+    def store(self):
+        return MyStore(self.place)                  a new handle on the same rows, each time
+
+    def opener(self):
+        return "from mine import MyStore; store = MyStore('...')"      the same in another process
+
+``GROUNDTUNE_CASES=10000`` sets how many random cases the comparison with the exact index draws.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from groundtune.access.filter import Predicate
+from groundtune.chunks.index import Index
+from groundtune.chunks.store import TORN, Draft, Held, Store
+from groundtune.chunks.store_memory import MemoryStore
+from groundtune.errors import StaleIndex
+from groundtune.testing.index_contract import GROUPS, WIDTH, WORDS, IndexContract, made
+from groundtune.types import Chunk
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EVERYONE = Predicate(frozenset(GROUPS))
+
+_CHILD = """
+{opener}
+import sys
+from groundtune.testing.store_contract import CHILDREN
+CHILDREN[sys.argv[1]](store.draft(sys.argv[2], {width}))
+"""
+
+
+def written(number: int, edition: int = 0, readers: Sequence[str] = ("everyone",)) -> tuple[list[Chunk], np.ndarray]:
+    """Return the three chunks of document ``number`` in one of its editions, with their vectors (3, 24)."""
+    chunks, vectors = made(3, 1000 * edition + number)
+    name, text_hash = f"document:d{number}.md", f"{edition:016d}"
+    whole = [
+        replace(
+            chunk,
+            id=f"chunk:d{number}.md#{chunk.ordinal}@{text_hash[-8:]}",
+            document_id=name,
+            document_hash=text_hash,
+            readers=frozenset(readers),
+        )
+        for chunk in chunks
+    ]
+    return whole, vectors
+
+
+def _write_on(draft: Draft) -> None:
+    for number in range(1000):
+        draft.write(*written(number, edition=1))
+        print(number, flush=True)  # noqa: T201 - what was promised
+
+
+def _write_once(draft: Draft) -> None:
+    draft.write(*written(7))
+    draft.delete(["document:d1.md"])
+    draft.restamp({"document:d2.md": frozenset(["finance"])})
+    print("done", flush=True)  # noqa: T201 - tells the parent
+
+
+CHILDREN = {"write on": _write_on, "write once": _write_once}
+
+
+class StoreContract(IndexContract):
+    """Versions, writes, other processes and kills, for any store."""
+
+    # Random cases of the comparison with the exact index, where GROUNDTUNE_CASES sets no other number.
+    cases = 20
+
+    def store(self) -> Store:
+        """Return a new handle on the same place."""
+        raise TypeError("say how to open your store: override store()")
+
+    def opener(self) -> str | None:
+        """Return Python that leaves such a handle in ``store``, for another process; ``None`` where only one process can have it open."""
+        return None
+
+    def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> Index:
+        """Write, publish, and open what was published."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        draft.write(chunks, vectors)
+        draft.publish("only")
+        return store.snapshot(table, "only")
+
+    def table(self) -> str:
+        """Return the name of a table that is not there yet."""
+        return f"t{uuid.uuid4().hex[:12]}"
+
+    def _child(self, work: str, table: str) -> subprocess.Popen[str]:
+        opener = self.opener()
+        if opener is None:
+            pytest.skip("only one process can have this store open")
+        code = _CHILD.format(opener=opener, width=WIDTH)
+        return subprocess.Popen([sys.executable, "-c", code, work, table], stdout=subprocess.PIPE, text=True)  # noqa: S603
+
+    # ── versions ──
+
+    def test_a_version_is_unaffected_by_later_writes(self) -> None:
+        """Replaced, deleted and restamped documents stay in it as they were; for who has it open, and for who opens it later."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        for number in range(4):
+            draft.write(*written(number))
+        draft.publish("first")
+        opened = store.snapshot(table, "first")
+        before = _seen(opened), store.held(table, "first"), opened.count()
+        assert len(before[0]) == before[2] == 12
+        draft.write(*written(0, edition=1))
+        draft.delete(["document:d1.md"])
+        draft.restamp({"document:d2.md": frozenset(), "document:d3.md": frozenset(["finance"])})
+        assert (_seen(opened), store.held(table, "first"), opened.count()) == before
+        draft.publish("second")
+        again = self.store().snapshot(table, "first")
+        assert (_seen(opened), _seen(again), again.count()) == (before[0], before[0], 12)
+        second = store.snapshot(table, "second")
+        assert second.count() == 9
+        assert _seen(second) == {chunk.id: chunk for part in (written(0, 1), written(3, readers=["finance"])) for chunk in part[0]}
+        assert store.tags(table) == ["first", "second"]
+
+    def test_a_document_is_replaced_whole(self) -> None:
+        """Of an edition that was longer nothing is left, and what is held is counted back."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        draft.write(*written(0))
+        chunks, vectors = written(0, edition=1, readers=["finance"])
+        draft.write(chunks[:1], vectors[:1])
+        assert draft.held() == {"document:d0.md": Held(f"{1:016d}", frozenset(["finance"]), 1)}
+        draft.publish("one")
+        assert store.held(table, "one") == draft.held()
+        assert _seen(store.snapshot(table, "one")) == {chunks[0].id: chunks[0]}
+
+    def test_a_name_that_is_published_again_moves(self) -> None:
+        """The version of a name is the last that was published under it."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        draft.write(*written(0))
+        draft.publish("live")
+        draft.write(*written(1))
+        draft.publish("live")
+        assert store.tags(table) == ["live"]
+        assert store.snapshot(table, "live").count() == 6
+
+    def test_a_version_that_is_dropped_takes_no_other_with_it(self) -> None:
+        """The others and the draft keep their rows; the dropped name stands for nothing."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        draft.write(*written(0))
+        draft.publish("first")
+        draft.write(*written(0, edition=1))
+        draft.publish("second")
+        draft.write(*written(0, edition=2))
+        store.drop(table, "first")
+        store.drop(table, "first")
+        assert store.tags(table) == ["second"]
+        with pytest.raises(StaleIndex, match="first"):
+            store.snapshot(table, "first")
+        with pytest.raises(StaleIndex, match="first"):
+            store.held(table, "first")
+        assert {chunk.document_hash for chunk in _seen(store.snapshot(table, "second")).values()} == {f"{1:016d}"}
+        store.drop(table, "second")
+        assert draft.held() == {"document:d0.md": Held(f"{2:016d}", frozenset(["everyone"]), 3)}
+        draft.publish("third")
+        assert store.snapshot(table, "third").count() == 3
+
+    def test_what_was_never_made_is_not_there(self) -> None:
+        """A table or a version that does not exist is an error that says what to do, and lists nothing."""
+        store = self.store()
+        table = self.table()
+        assert store.tags(table) == []
+        store.draft(table, WIDTH)
+        assert store.tags(table) == []
+        with pytest.raises(StaleIndex, match="no version") as caught:
+            store.snapshot(table, "x' OR '1'='1")
+        assert "groundtune ingest" in caught.value.hint
+
+    # ── readers ──
+
+    def test_readers_change_apart_from_content(self) -> None:
+        """Who lost a group sees nothing of the document at once, who gained it sees all of it; its text and order stay."""
+        draft = self.store().draft(self.table(), WIDTH)
+        chunks, vectors = written(0, readers=["support"])
+        draft.write(chunks, vectors)
+        draft.publish("one")
+        for readers in (["finance"], [], ["support", 'it\'s "odd"']):
+            draft.restamp({"document:d0.md": frozenset(readers), "document:unknown.md": frozenset(GROUPS)})
+            index = draft.index()
+            for group in GROUPS:
+                may = Predicate(frozenset([group]))
+                found = index.chunks([chunk.id for chunk in chunks], may)
+                assert found == {chunk.id: replace(chunk, readers=frozenset(readers)) for chunk in chunks if group in readers}
+                assert {hit.id for hit in index.dense(vectors[0], may, None, 10)} == found.keys()
+            assert draft.held() == {"document:d0.md": Held(f"{0:016d}", frozenset(readers), 3)}
+
+    # ── others who look ──
+
+    def test_writes_are_visible_at_once_through_another_handle(self) -> None:
+        """What a call wrote, another connection finds when the call has returned."""
+        table = self.table()
+        mine, theirs = self.store().draft(table, WIDTH), self.store().draft(table, WIDTH)
+        for number in range(3):
+            mine.write(*written(number))
+            assert len(_seen(theirs.index())) == 3 * (number + 1)
+        mine.delete(["document:d0.md"])
+        assert {chunk.document_id for chunk in _seen(theirs.index()).values()} == {"document:d1.md", "document:d2.md"}
+        mine.restamp({"document:d1.md": frozenset()})
+        assert {chunk.document_id for chunk in _seen(theirs.index()).values()} == {"document:d2.md"}
+        assert mine.held() == theirs.held()
+
+    def test_writes_of_another_process_are_visible_at_once(self) -> None:
+        """A handle that was open before sees what a second process wrote, deleted and restamped."""
+        table = self.table()
+        draft = self.store().draft(table, WIDTH)
+        for number in range(3):
+            draft.write(*written(number))
+        draft.index().count()
+        with self._child("write once", table) as child:
+            assert child.stdout is not None and child.stdout.readline() == "done\n"
+            found = _seen(draft.index())
+        assert {chunk.document_id for chunk in found.values()} == {"document:d0.md", "document:d2.md", "document:d7.md"}
+        assert draft.held()["document:d2.md"].readers == {"finance"}
+
+    # ── kills ──
+
+    def test_kill_in_a_write_leaves_no_half_document(self) -> None:
+        """What was acknowledged is there whole; what was not is there whole, or not, or known as torn and mended by the next write."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        for number in range(3):
+            draft.write(*written(number))
+        draft.publish("before")
+        before = _seen(store.snapshot(table, "before"))
+        with self._child("write on", table) as child:
+            assert child.stdout is not None
+            acknowledged = [int(child.stdout.readline()) for _ in range(6)]
+            time.sleep(0.003)
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            acknowledged += [int(line) for line in child.stdout.read().split("\n")[:-1]]
+        assert child.returncode == -signal.SIGKILL
+        later = self.store()
+        draft = later.draft(table, WIDTH)
+        held = draft.held()
+        wanted = Held(f"{1:016d}", frozenset(["everyone"]), 3)
+        for number in acknowledged:
+            assert held[f"document:d{number}.md"] == wanted
+        shown = _seen(draft.index())
+        for name, item in held.items():
+            if item.hash != TORN:
+                assert len([chunk for chunk in shown.values() if chunk.document_id == name]) == item.chunks == 3
+        assert _seen(later.snapshot(table, "before")) == before
+        assert later.tags(table) == ["before"]
+        for number in range(len(acknowledged) + 2):
+            draft.write(*written(number, edition=1))
+        assert set(draft.held().values()) == {wanted}
+
+    # ── the exact index decides ──
+
+    def test_random_histories_are_answered_as_the_exact_index_does(self) -> None:
+        """Random documents, readers, writes and versions; random askers, filters and queries: the rows and scores are the oracle's."""
+        from hypothesis import HealthCheck, given, settings
+
+        store, exact, table = self.store(), MemoryStore(), self.table()
+        drafts = store.draft(table, WIDTH), exact.draft(table, WIDTH)
+        number = int(os.environ.get("GROUNDTUNE_CASES", self.cases))
+
+        @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False)
+        @given(_histories())
+        def compare(history: Mapping[str, Any]) -> None:
+            for draft in drafts:
+                draft.delete(sorted(draft.held()))
+                for step in history["steps"]:
+                    _apply(draft, step)
+            assert drafts[0].held() == drafts[1].held()
+            pairs: list[tuple[Index, Index]] = [(drafts[0].index(), drafts[1].index())]
+            if history["publish"]:
+                for draft in drafts:
+                    draft.publish("case")
+                    draft.delete(sorted(draft.held()))
+                pairs = [(store.snapshot(table, "case"), exact.snapshot(table, "case"))]
+            for mine, oracle in pairs:
+                for asked in history["asked"]:
+                    _same(mine, oracle, exact, asked)
+
+        compare()
+
+
+def _seen(index: Index) -> dict[str, Chunk]:
+    """Return all that somebody in every group finds, read back."""
+    import numpy as np
+
+    hits = index.dense(np.ones(WIDTH, dtype=np.float32), EVERYONE, None, 1000)
+    found = index.chunks([hit.id for hit in hits], EVERYONE)
+    assert found.keys() == {hit.id for hit in hits}
+    return found
+
+
+ODD = ("4", "5", "x' OR '1'='1", "ünï", "🚚", "", "a=b", "null")
+GROUPS_ASKED = (*GROUPS, "nobody's", "a,b", "{everyone}", "\\", "$ne", "é")
+
+
+def _histories() -> Any:
+    from hypothesis import strategies as st
+
+    document = st.integers(0, 5)
+    groups = st.frozensets(st.sampled_from(GROUPS_ASKED), max_size=4)
+    metadata = st.dictionaries(st.sampled_from(["version", "audience", "it's"]), st.sampled_from(ODD), max_size=3)
+    texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
+    chunk = st.tuples(texts, st.integers(0, 11))
+    write = st.tuples(st.just("write"), document, groups, metadata, st.lists(chunk, min_size=1, max_size=3), st.integers(0, 3))
+    step = st.one_of(
+        write, write, write, st.tuples(st.just("delete"), document), st.tuples(st.just("restamp"), document, groups), st.just(("publish",))
+    )
+    query = st.one_of(texts, texts, st.text(max_size=8))
+    asked = st.tuples(query, st.integers(0, 11), groups, st.one_of(st.none(), metadata), st.sampled_from([1, 2, 5, 50]))
+    return st.fixed_dictionaries(
+        {"steps": st.lists(step, min_size=2, max_size=8), "asked": st.lists(asked, min_size=1, max_size=4), "publish": st.booleans()}
+    )
+
+
+def _vector(number: int) -> np.ndarray:
+    _, vectors = made(12, 99)
+    found: np.ndarray = vectors[number]
+    return found
+
+
+def _apply(draft: Draft, step: Sequence[Any]) -> None:
+    import numpy as np
+
+    if step[0] == "publish":
+        draft.publish("between")
+    elif step[0] == "delete":
+        draft.delete([f"document:it's {step[1]}.md"])
+    elif step[0] == "restamp":
+        draft.restamp({f"document:it's {step[1]}.md": step[2]})
+    else:
+        _, number, readers, metadata, parts, edition = step
+        made_chunks, _ = written(number, edition, sorted(readers))
+        chunks = [
+            replace(
+                made_chunks[ordinal],
+                text=text,
+                id=f"chunk:it's {number}.md#{ordinal}@{edition}",
+                document_id=f"document:it's {number}.md",
+                readers=readers,
+                metadata=metadata,
+            )
+            for ordinal, (text, _) in enumerate(parts)
+        ]
+        draft.write(chunks, np.stack([_vector(which) for _, which in parts]))
+
+
+def _same(mine: Index, oracle: Index, exact: MemoryStore, asked: Sequence[Any]) -> None:
+    text, which, groups, filter, limit = asked
+    may = Predicate(groups)
+    found, wanted = mine.dense(_vector(which), may, filter, limit), oracle.dense(_vector(which), may, filter, 1000)
+    scores = {hit.id: hit.score for hit in wanted}
+    assert len({hit.id for hit in found}) == len(found) == min(limit, len(wanted))
+    assert all(abs(hit.score - best.score) < 1e-4 for hit, best in zip(found, wanted, strict=False))
+    assert all(abs(hit.score - scores[hit.id]) < 1e-4 for hit in found)
+    by_words = {hit.id for hit in mine.keyword(text, may, filter, 1000)}
+    assert by_words <= scores.keys()
+    assert len(mine.keyword(text, may, filter, limit)) == min(limit, len(by_words))
+    if set(text.split()) <= set(WORDS):
+        assert by_words == {hit.id for hit in oracle.keyword(text, may, filter, 1000)}
+    everything = oracle.dense(_vector(which), EVERYONE, None, 1000)
+    read = mine.chunks([hit.id for hit in everything], may)
+    assert read == oracle.chunks([hit.id for hit in everything], may)
+    assert all(may.permits(chunk.readers) for chunk in read.values())
