@@ -139,6 +139,26 @@ class ChunksTable(Table):
     )
 
 
+class IndexTable(Table):
+    """The engine that keeps the chunks: a plug-in name, and what that plug-in needs."""
+
+    engine: str = Field(
+        "lance", description="index plug-in: lance, pgvector, qdrant, chroma, weaviate, pinecone, memory, or one that is installed"
+    )
+    url: str | None = Field(
+        None,
+        description="of the server; without it qdrant and chroma keep files in the project folder",
+    )
+    key_env: str | None = Field(None, description="the environment variable that holds the server's key or password")
+    namespace: str = Field(
+        "groundtune",
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="schema (pgvector) or first part of the name of every collection; one for each project on a shared server",
+    )
+    role: str | None = Field(None, description="database role that searches run as, which owns nothing (pgvector)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server")
+
+
 class PassagesTable(Table):
     """How many passages are shown, out of how many candidates of each search, fused with which constant."""
 
@@ -227,6 +247,7 @@ class Settings(Table):
     chat: ChatTable = ChatTable()
     embed: EmbedTable = EmbedTable()
     chunks: ChunksTable = ChunksTable()
+    index: IndexTable = Field(default_factory=lambda: IndexTable.model_validate({}))
     passages: PassagesTable = PassagesTable()
     tuning: dict[str, TuningTable] = Field(default_factory=dict)
     arms: list[ArmTable] = Field(min_length=1)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundtune.chunks import index_lance as lance
 from groundtune.chunks import manifest
 from groundtune.chunks.cache import EmbeddingCache
-from groundtune.chunks.index import search_text
+from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
+from groundtune.chunks.store import Draft, Held, Store
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.models.embed import Embed
@@ -46,9 +46,15 @@ def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[st
 
 
 def sync(
-    documents: Sequence[Document], *, embed: Embed, splitter: Mapping[str, int], store: Path, progress: Progress | None = None
+    documents: Sequence[Document],
+    *,
+    embed: Embed,
+    splitter: Mapping[str, int],
+    store: Path,
+    progress: Progress | None = None,
+    engine: Store | None = None,
 ) -> IndexVersion:
-    """Bring the index in step with the documents, and return the version that is live now.
+    """Bring the index in step with the documents, and return the version that is live now. Without an ``engine`` it is LanceDB's.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then.
@@ -56,17 +62,18 @@ def sync(
     shown = progress or Silent()
     wanted = version_id(documents, embed, splitter)
     before = manifest.live(store)
-    if before is not None and before.id == wanted:
+    kept = engine or _default(store)
+    if before is not None and before.id == wanted and before.engine == kept.place and before.tag in kept.tags(before.table):
         return replace(before, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
-    try:
-        version = _built(documents, wanted, before, embed, splitter, store, shown)
-    except RuntimeError as error:
-        told = lance.full_disk(error, store)
-        if told is not None:
-            raise told from error
-        raise
+    version = _built(documents, wanted, before, embed, splitter, store, kept, shown)
     manifest.write(store, version)
     return version
+
+
+def _default(store: Path) -> Store:
+    from groundtune.chunks.store_lance import LanceStore
+
+    return LanceStore(store / "lance")
 
 
 def _built(
@@ -76,15 +83,12 @@ def _built(
     embed: Embed,
     splitter: Mapping[str, int],
     store: Path,
+    engine: Store,
     progress: Progress,
 ) -> IndexVersion:
     name = f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
-    database = lance.connect(store / "lance")
-    if name in _tables(database):
-        table = database.open_table(name)
-    else:
-        table = database.create_table(name, schema=lance.schema(embed.dimensions))
-    change = _difference(documents, _present(table))
+    draft = engine.draft(name, embed.dimensions)
+    change = _difference(documents, draft.held())
     chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
     for document in change.write:
         verify_coverage(document, chunks[document.id])
@@ -94,18 +98,17 @@ def _built(
         vectors = cache.vectors([search_text(chunk) for chunk in made], embed, progress)
     finally:
         cache.close()
-    _commit(table, change, made, vectors)
+    _commit(draft, change, made, vectors)
     tag = wanted.replace(":", "-")
-    if tag in table.tags.list():
-        table.tags.delete(tag)
-    table.tags.create(tag, table.version)
-    counts = _count_back(table, documents, chunks)
+    draft.publish(tag)
+    counts = _count_back(engine.held(name, tag), documents, chunks)
     old = before.contents if before is not None else {}
     changes = {item.id: _kind(item, old.get(item.id)) for item in documents}
     return IndexVersion(
         id=wanted,
         table=name,
         tag=tag,
+        engine=engine.place,
         splitter=dict(splitter),
         embedder=embed.fingerprint,
         embedder_name=embed.name,
@@ -118,11 +121,6 @@ def _built(
     )
 
 
-def _tables(database: Any) -> list[str]:
-    listed = database.list_tables()
-    return list(getattr(listed, "tables", listed))
-
-
 def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
     if old is None:
         return "added"
@@ -131,60 +129,42 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
     return "unchanged" if list(old["readers"]) == sorted(document.readers) else "restamped"
 
 
-def _present(table: Any) -> dict[str, tuple[str, frozenset[str], int]]:
-    """Return what the table holds, by document: hash, readers, number of chunks. Torn documents come back with an impossible hash."""
-    found: dict[str, tuple[str, frozenset[str], int]] = {}
-    columns = ["document_id", "document_hash", "readers"]
-    rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow().to_pylist()
-    for row in rows:
-        name, text_hash, readers = row["document_id"], row["document_hash"], frozenset(row["readers"] or ())
-        if name not in found:
-            found[name] = (text_hash, readers, 1)
-            continue
-        same = found[name][:2] == (text_hash, readers)
-        found[name] = (text_hash if same else "torn", readers, found[name][2] + 1)
-    return found
-
-
-def _difference(documents: Sequence[Document], present: Mapping[str, tuple[str, frozenset[str], int]]) -> _Change:
+def _difference(documents: Sequence[Document], present: Mapping[str, Held]) -> _Change:
     write, restamp = [], []
     for document in documents:
         there = present.get(document.id)
-        if there is None or there[0] != document.content_hash:
+        if there is None or there.hash != document.content_hash:
             write.append(document)
-        elif there[1] != document.readers:
+        elif there.readers != document.readers:
             restamp.append(document)
     gone = sorted(present.keys() - {document.id for document in documents})
     return _Change(tuple(write), tuple(restamp), tuple(gone))
 
 
-def _commit(table: Any, change: _Change, made: Sequence[Chunk], vectors: Any) -> None:
-    """Apply a change to the table. Readers follow the table's live version by its tag, so no state in between is seen."""
-    lance.drop_documents(table, [*change.gone, *(document.id for document in change.write)])
-    if made:
-        table.add(lance.rows_of(made, vectors))
-    if change.restamp:
-        lance.restamp(table, {document.id: document.readers for document in change.restamp})
-    lance.make_indices(table)
+def _commit(draft: Draft, change: _Change, made: Sequence[Chunk], vectors: Any) -> None:
+    """Apply a change to the draft. Readers follow the live version by its tag, so no state in between is seen."""
+    emptied = {item.id for item in change.write} - {chunk.document_id for chunk in made}
+    draft.delete([*change.gone, *sorted(emptied)])
+    draft.write(made, vectors)
+    draft.restamp({document.id: document.readers for document in change.restamp})
 
 
-def _count_back(table: Any, documents: Sequence[Document], chunks: Mapping[str, Sequence[Chunk]]) -> dict[str, int]:
-    """Return the number of chunks of each document as the table has them. Raises ``StaleIndex`` where it is not what was meant."""
-    present = _present(table)
+def _count_back(present: Mapping[str, Held], documents: Sequence[Document], chunks: Mapping[str, Sequence[Chunk]]) -> dict[str, int]:
+    """Return the number of chunks of each document as they are stored. Raises ``StaleIndex`` where it is not what was meant."""
     wrong = []
     for document in documents:
         there = present.get(document.id)
-        if there is None or there[0] != document.content_hash or there[1] != document.readers:
+        if there is None or there.hash != document.content_hash or there.readers != document.readers:
             wrong.append(f"{document.source} is not there as it is now")
-        elif document.id in chunks and there[2] != len(chunks[document.id]):
-            wrong.append(f"{document.source} has {there[2]} chunks, {len(chunks[document.id])} were written")
+        elif document.id in chunks and there.chunks != len(chunks[document.id]):
+            wrong.append(f"{document.source} has {there.chunks} chunks, {len(chunks[document.id])} were written")
     wrong += [f"{name} should be gone" for name in sorted(present.keys() - {document.id for document in documents})]
     if wrong:
         raise StaleIndex(f"the index does not hold what was written: {'; '.join(wrong[:5])}", "type: groundtune ingest")
-    return {document.id: present[document.id][2] for document in documents}
+    return {document.id: present[document.id].chunks for document in documents}
 
 
-def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tuple[lance.LanceIndex, IndexVersion]:
+def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int], engine: Store | None = None) -> tuple[Index, IndexVersion]:
     """Open the live version for searching. Raises ``StaleIndex`` before the first ingestion, or for another embedder or splitter."""
     version = manifest.live(store)
     if version is None:
@@ -199,20 +179,19 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tupl
         raise StaleIndex(
             f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest"
         )
-    database = lance.connect(store / "lance")
-    if version.table not in _tables(database):
-        raise StaleIndex(
-            f"the table {version.table} of {version.id} is not in {store / 'lance'}", f"remove {store}, then type: groundtune ingest"
-        )
-    return lance.LanceIndex(database.open_table(version.table), version.tag), version
+    kept = engine or _default(store)
+    if version.engine != kept.place:
+        raise StaleIndex(f"the index was built in {version.engine}; the project now names {kept.place}", "type: groundtune ingest")
+    return kept.snapshot(version.table, version.tag), version
 
 
-def verify(store: Path, *, embed: Embed, splitter: Mapping[str, int], documents: Sequence[Document]) -> list[str]:
+def verify(
+    store: Path, *, embed: Embed, splitter: Mapping[str, int], documents: Sequence[Document], engine: Store | None = None
+) -> list[str]:
     """Compare the live version with its manifest and with the documents; return what differs, in words."""
-    index, version = open_live(store, embed=embed, splitter=splitter)
-    table = lance.connect(store / "lance").open_table(version.table)
-    table.checkout(version.tag)
-    present = _present(table)
+    kept = engine or _default(store)
+    index, version = open_live(store, embed=embed, splitter=splitter, engine=kept)
+    present = kept.held(version.table, version.tag)
     findings = []
     if index.count() != version.chunks:
         findings.append(f"the index holds {index.count()} chunks, its manifest says {version.chunks}")
@@ -220,7 +199,7 @@ def verify(store: Path, *, embed: Embed, splitter: Mapping[str, int], documents:
         there = present.get(name)
         if there is None:
             findings.append(f"{name} is in the manifest, but not in the index")
-        elif there != (item["hash"], frozenset(item["readers"]), item["chunks"]):
+        elif there != Held(item["hash"], frozenset(item["readers"]), item["chunks"]):
             findings.append(f"{name} is not as its manifest says")
     findings += [f"{name} is in the index, but not in its manifest" for name in sorted(present.keys() - version.contents.keys())]
     if version.id != version_id(documents, embed, splitter):

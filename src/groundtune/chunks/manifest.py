@@ -22,7 +22,8 @@ SCHEMA = 1
 class IndexVersion:
     """One immutable version. ``contents`` maps document ids to their hash, readers and number of chunks.
 
-    ``added`` to ``unchanged`` count documents, against the version before it. ``tag`` is the table's own name for its state.
+    ``added`` to ``unchanged`` count documents, against the version before it. ``tag`` is the table's own name for its state, and
+    ``engine`` the store that keeps it.
     """
 
     id: str
@@ -32,6 +33,7 @@ class IndexVersion:
     embedder: str
     embedder_name: str
     contents: Mapping[str, Mapping[str, Any]]
+    engine: str = "lance"
     added: int = 0
     changed: int = 0
     restamped: int = 0

@@ -106,7 +106,7 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
 def _index_id(project: Project) -> str:
     from groundtune.chunks.build import open_live
 
-    _, version = open_live(project.state / "index", embed=project.embed, splitter=project.splitter)
+    _, version = open_live(project.state / "index", embed=project.embed, splitter=project.splitter, engine=project.store)
     return version.id
 
 

@@ -24,6 +24,7 @@ def ingest(project: Project) -> IndexVersion:
         splitter=project.splitter,
         store=project.state / "index",
         progress=project.progress,
+        engine=project.store,
     )
     if run.status != "done":
         project.ledger.link(run.id, [(version.id, document) for document in content.documents])

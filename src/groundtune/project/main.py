@@ -17,6 +17,7 @@ from groundtune.types import Answer, Arm, Decision, ModelVersion, Passage, Princ
 if TYPE_CHECKING:
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
+    from groundtune.chunks.store import Store
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
     from groundtune.project.check import Report
@@ -65,6 +66,12 @@ class Project:
         return opened
 
     @cached_property
+    def store(self) -> Store:
+        """The engine that keeps index versions."""
+        opened: Store = plugins.load("index", self.settings.index.engine)(self.settings.index.model_dump(), self.state / "index")
+        return opened
+
+    @cached_property
     def house(self) -> House:
         """How this project asks and answers."""
         from groundtune.project.arms import house_of
@@ -92,7 +99,7 @@ class Project:
         from groundtune.chunks.build import open_live
         from groundtune.passages.retrieve import retrieve
 
-        index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter)
+        index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter, engine=self.store)
         table = self.settings.passages
 
         def search(question: str, principal: Principal, filter: Mapping[str, str]) -> tuple[Passage, ...]:
@@ -148,7 +155,8 @@ class Project:
         """Compare the live index with its manifest and the documents; return what differs, in words."""
         from groundtune.chunks.build import verify
 
-        return verify(self.state / "index", embed=self.embed, splitter=self.splitter, documents=list(self.content.documents.values()))
+        documents = list(self.content.documents.values())
+        return verify(self.state / "index", embed=self.embed, splitter=self.splitter, documents=documents, engine=self.store)
 
     def tune(self, names: Sequence[str] | None = None) -> list[ModelVersion]:
         """Train the adapters of the [tuning.*] tables, or those named; what is there already is not trained again."""

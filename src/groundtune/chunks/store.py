@@ -1,0 +1,143 @@
+"""Where index versions are kept: one draft per table that is written, and any number of published versions of it that never change.
+
+    draft = store.draft("chunks_3f2a", 384)     what is there stays: a draft begins where the last one ended
+    draft.write(chunks, vectors)                whole documents, in place of what there was of them
+    draft.restamp({"document:a.md": {"hr"}})    who may read it; texts and vectors stay
+    draft.publish("index-9c1e")                 from now on a version of that name
+    store.snapshot("chunks_3f2a", "index-9c1e") the same rows for ever, whatever is written to the draft
+
+An engine is a plug-in of the entry point group ``groundtune.index``: a function ``open(settings, folder) → Store``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from groundtune.chunks.index import Index
+from groundtune.errors import ConfigError
+from groundtune.types import Chunk
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# The hash of a document whose chunks do not belong together; no text has it, so the next sync writes the document again.
+TORN = "torn"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store has of one document: the hash of its text, who may read it, and how many chunks there are."""
+
+    hash: str
+    readers: frozenset[str]
+    chunks: int
+
+
+class Draft(Protocol):
+    """The rows of a table as they are being written. One writer at a time; other processes see each call's outcome when it returns."""
+
+    def held(self) -> dict[str, Held]:
+        """Return what is there, by document id. A document of which only a part is there has the hash ``TORN``."""
+        ...
+
+    def write(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+        """Put whole documents in place of what there was of them. ``vectors`` (n, d) are those of ``chunks``, at length 1."""
+        ...
+
+    def delete(self, document_ids: Sequence[str]) -> None:
+        """Take documents out. An unknown id is no error: it is out already."""
+        ...
+
+    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
+        """Give documents other readers. Texts and vectors are not read from the caller and stay as they are."""
+        ...
+
+    def index(self) -> Index:
+        """Return search over the draft, as it is now and as it becomes."""
+        ...
+
+    def publish(self, tag: str) -> None:
+        """Keep the rows as they are now under this name, all at once; a version that had the name before gives it up."""
+        ...
+
+
+class Store(Protocol):
+    """One place with drafts and versions. ``place`` names it without secrets, and is written into the manifest of a version."""
+
+    place: str
+
+    def draft(self, table: str, dimensions: int) -> Draft:
+        """Open the draft of a table of vectors of that many dimensions, made where there is none."""
+        ...
+
+    def snapshot(self, table: str, tag: str) -> Index:
+        """Open a published version for searching. Raises ``StaleIndex`` where there is none of that name."""
+        ...
+
+    def held(self, table: str, tag: str) -> dict[str, Held]:
+        """Return what a published version holds, by document id. Raises ``StaleIndex`` where there is none of that name."""
+        ...
+
+    def tags(self, table: str) -> list[str]:
+        """Return the names of a table's published versions, sorted; none where there is no such table."""
+        ...
+
+    def drop(self, table: str, tag: str) -> None:
+        """Give a version up, and reclaim the rows that no other version and no draft shows."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back. Indexes that were opened stop answering."""
+        ...
+
+
+def held_of(rows: Iterable[tuple[str, str, Iterable[str], int | None]]) -> dict[str, Held]:
+    """Gather rows (document id, its hash, its readers, how many chunks it should have) by document, and mark what is torn.
+
+    The number is ``None`` where the engine writes a document in one commit, and has no need to count.
+    """
+    found: dict[str, Held] = {}
+    meant: dict[str, int | None] = {}
+    for name, text_hash, readers, count in rows:
+        may = frozenset(readers or ())
+        old = found.get(name)
+        if old is None:
+            found[name], meant[name] = Held(text_hash, may, 1), count
+        else:
+            same = (old.hash, old.readers, meant[name]) == (text_hash, may, count)
+            found[name] = Held(text_hash if same else TORN, may, old.chunks + 1)
+    for name, item in found.items():
+        wanted = meant[name]
+        if wanted is not None and wanted != item.chunks:
+            found[name] = Held(TORN, item.readers, item.chunks)
+    return found
+
+
+def by_document(chunks: Sequence[Chunk]) -> Counter[str]:
+    """Return how many of the chunks each document has."""
+    return Counter(chunk.document_id for chunk in chunks)
+
+
+def secret(settings: Mapping[str, Any]) -> str | None:
+    """Return the key that ``index.key_env`` names; ``None`` where it names no variable. Raises ``ConfigError`` for one that is not set."""
+    name = settings.get("key_env")
+    if not name:
+        return None
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"index.key_env names {name}, which is not set", f"set it: export {name}=...")
+    return value
+
+
+def address(settings: Mapping[str, Any], engine: str) -> str:
+    """Return ``index.url``. Raises ``ConfigError`` where an engine that needs it has none."""
+    url = settings.get("url")
+    if not url:
+        raise ConfigError(
+            f"index.engine is {engine!r}, which needs index.url", 'write url = "..." under [index], then type: groundtune check'
+        )
+    return str(url)
