@@ -128,8 +128,16 @@ class LanceDraft:
         if not chunks:
             return
         with _storing(self._folder):
-            lance.drop_documents(self._table, sorted({chunk.document_id for chunk in chunks}))
+            lance.drop_documents(self._table, sorted({chunk.document_id for chunk in chunks} & self._documents()))
             self._table.add(lance.rows_of(chunks, vectors))
+
+    def _documents(self) -> set[str]:
+        import pyarrow.compute as pc
+
+        rows = self._table.count_rows()
+        if not rows:
+            return set()
+        return set(pc.unique(self._table.search().select(["document_id"]).limit(rows).to_arrow()["document_id"]).to_pylist())
 
     def delete(self, document_ids: Sequence[str]) -> None:
         """Delete the documents' rows."""
