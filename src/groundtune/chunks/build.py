@@ -8,8 +8,9 @@ next one and used, since the difference is taken against the table itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,12 @@ def sync(
     progress: Progress | None = None,
     engine: Store | None = None,
     promote: bool = True,
+    rebuild: bool = False,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
+    ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -69,14 +72,15 @@ def sync(
     kept = engine or _default(store)
     same = _standing(store, wanted, kept)
     before = manifest.live(store)
-    if same is not None and before is not None and before.id == wanted:
+    if same is not None and before is not None and before.id == wanted and not rebuild:
         return replace(same, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
     with holding.writing(store):
         before = manifest.live(store)
         version = _standing(store, wanted, kept)
-        # A version that was built before, by this project or another splitter's time, is not built again.
-        if version is None or verify_version(version, kept, rows=False).differences:
-            version = _built(documents, wanted, before, embed, splitter, store, kept, shown)
+        # A version that was built before, and left since, is not built again where it is still whole.
+        damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
+        if version is None or damaged:
+            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, afresh=rebuild or damaged)
             manifest.write(store, version)
         else:
             version = replace(version, **_counts(documents, before))
@@ -106,10 +110,11 @@ def _built(
     store: Path,
     engine: Store,
     progress: Progress,
+    afresh: bool,
 ) -> IndexVersion:
     name = f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
     draft = engine.draft(name, embed.dimensions)
-    known = _digests(store, before, name)
+    known = {} if afresh else _digests(store, before, name)
     change = _difference(documents, draft.held(), known)
     chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
     for document in change.write:
@@ -121,7 +126,9 @@ def _built(
     finally:
         cache.close()
     _commit(draft, change, made, vectors)
-    tag = wanted.replace(":", "-")
+    # A name that was given before stays with its rows: somebody may have them open.
+    taken = set(engine.tags(name))
+    tag = next(item for item in _tags(wanted) if item not in taken)
     draft.publish(tag)
     counts = _count_back(engine.held(name, tag), documents, chunks)
     digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id][1] for item in documents}
@@ -140,6 +147,12 @@ def _built(
         },
         **_counts(documents, before),
     )
+
+
+def _tags(wanted: str) -> Iterator[str]:
+    base = wanted.replace(":", "-")
+    yield base
+    yield from (f"{base}-{number}" for number in count(2))
 
 
 def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def plan(store: Path, engine: Store, *, last: int, named: Mapping[str, str]) -> 
     leaving = tuple(version for version in manifest.leaving(store) if version.engine == engine.place)
     known = {(version.table, version.tag) for version in (*there, *leaving)}
     tables = sorted({version.table for version in (*there, *leaving) if version.engine == engine.place})
-    orphans = tuple((table, tag) for table in tables for tag in engine.tags(table) if (table, tag) not in known)
+    found = [(table, tag) for table in tables for tag in engine.tags(table) if (table, tag) not in known]
+    # Rows that were replaced under the same id may still be read by who opened them before.
+    orphans = tuple((table, tag) for table, tag in found if not holding.held(store, f"index:{tag.split('-')[1]}"))
     return Plan(
         keep={name: why for name, why in keep.items() if manifest.path_of(store, name).is_file()},
         remove=tuple(version for version in there if version.id not in keep),

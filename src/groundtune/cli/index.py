@@ -93,6 +93,8 @@ def _verify(found: Verified, as_json: bool) -> int:
     else:
         for item in found.differences:
             say(item.message)
+        if {item.kind for item in found.differences} - {"documents", "ledger"}:
+            say("to write it again: groundtune ingest --rebuild")
         if not found.differences:
             say(f"{found.version} holds what its manifest says")
         for text in found.unchecked:

@@ -140,14 +140,15 @@ class Project:
         """Lock the test set, the rubric and the arms. Raises ``LockedError`` when they changed and ``relock`` is not set."""
         return locks.lock(self.folder, self.content, self.settings, relock=relock)
 
-    def ingest(self, *, promote: bool = True) -> IndexVersion:
+    def ingest(self, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
         """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed.
 
-        ``promote=False`` leaves the version that is live, for a look at the new one before ``index.promote``.
+        ``promote=False`` leaves the version that is live, for a look at the new one before ``index.promote``; ``rebuild=True`` writes every
+        document again, whatever the index holds.
         """
         from groundtune.project.ingest import ingest
 
-        return ingest(self, promote=promote)
+        return ingest(self, promote=promote, rebuild=rebuild)
 
     @cached_property
     def index(self) -> Versions:
