@@ -12,11 +12,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from groundtune.chunks import holding, manifest
 from groundtune.chunks.manifest import IndexVersion
 from groundtune.chunks.store import Store
 from groundtune.errors import StateError
+
+
+@runtime_checkable
+class Reclaims(Protocol):
+    """A store whose tables leave something behind when nothing is dropped, too."""
+
+    def reclaim(self, table: str) -> None:
+        """Give back the space of what no published version of the table shows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,10 @@ def collect(store: Path, engine: Store, planned: Plan, *, record: Callable[[Inde
         gone.append(version.id)
     for table, tag in planned.orphans:
         engine.drop(table, tag)
+    dropped = {item.table for item in (*planned.remove, *planned.leaving)} | {table for table, _ in planned.orphans}
+    if isinstance(engine, Reclaims):
+        for table in sorted({version.table for version in manifest.versions(store) if version.engine == engine.place} - dropped):
+            engine.reclaim(table)
     return gone, stayed
 
 

@@ -95,6 +95,14 @@ class LanceStore:
         kept = opened.tags.list()
         if not kept:
             self._database.drop_table(table)
+        else:
+            self.reclaim(table)
+
+    def reclaim(self, table: str) -> None:
+        """Remove the files of states that lie before every published version: what later commits have replaced."""
+        opened = self._database.open_table(table)
+        kept = opened.tags.list()
+        if not kept:
             return
         made = {item["version"]: item["timestamp"] for item in opened.list_versions()}
         oldest = min(made[item["version"]] for item in kept.values())
