@@ -18,6 +18,8 @@ from groundtune.errors import StorageError
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, sets, tuples, paths and dates into what JSON knows. Raises ``TypeError`` on anything else."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -28,8 +30,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Path | date):
         return str(value)
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     raise TypeError(f"cannot fingerprint or store a {type(value).__name__}")
 
 

@@ -46,6 +46,26 @@ def test_init_check_ingest_verify_work_in_a_row(started: Path) -> None:
     assert json.loads(ran("index", "list", "-p", str(started), "--json").stdout)[0]["added"] == 2
 
 
+def test_index_versions_are_compared_switched_and_collected(started: Path) -> None:
+    at = ("-p", str(started))
+    first = json.loads(ran("ingest", *at, "--json", "--progress", "silent").stdout)["id"]
+    path = started / "documents/other.md"
+    path.write_text("---\nreaders: [everyone]\n---\nother text\n")
+    try:
+        second = json.loads(ran("ingest", "--no-promote", *at, "--json", "--progress", "silent").stdout)["id"]
+        assert [row["live"] for row in json.loads(ran("index", "list", *at, "--json").stdout) if row["id"] == first] == [True]
+        assert json.loads(ran("index", "diff", first, second, *at, "--json").stdout)["added"] == {"document:other.md": 1}
+        assert "+ document:other.md  added, 1 chunks" in ran("index", "diff", "live", second, *at).stdout
+        assert json.loads(ran("index", "promote", second, *at, "--json").stdout)["done"] is True
+        assert f"{first} is live; it was {second}" in ran("index", "rollback", *at).stdout
+        planned = ran("index", "gc", "--keep", "0", *at)
+        assert planned.returncode == 0 and f"remove   {second}" in planned.stdout and "nothing was removed" in planned.stdout
+        assert json.loads(ran("index", "gc", "--keep", "0", "--yes", *at, "--json").stdout)["gone"] == [second]
+        assert second not in ran("index", *at).stdout
+    finally:
+        path.unlink()
+
+
 def test_check_prints_settings_with_their_source(started: Path) -> None:
     shown = ran("check", "--settings", "-p", str(started), GROUNDTUNE__PASSAGES__LIMIT="2").stdout
     assert any(line.split() == ["passages.limit", "2", "environment"] for line in shown.splitlines())
@@ -79,6 +99,11 @@ def test_a_finding_is_exit_code_one(started: Path) -> None:
         (["decide"], "not locked yet"),
         (["tune", "nope"], "unknown adapter 'nope'"),
         (["init", "."], "there is a project already"),
+        (["index", "promote"], "index promote takes one version, 0 given"),
+        (["index", "promote", "nope"], "unknown index version 'nope'; known: index:"),
+        (["index", "list", "--yes"], "--keep and --yes: only with index gc"),
+        (["index", "verify", "--other-settings"], "--other-settings: only with index promote or rollback"),
+        (["index", "gc", "--keep", "-1"], "Invalid value for '--keep'"),
         (["pilot", "--progress", "loud"], "Invalid value"),
     ],
 )

@@ -7,17 +7,20 @@ next one and used, since the difference is taken against the table itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from groundtune.chunks import manifest
+from groundtune.chunks import holding, manifest
 from groundtune.chunks.cache import EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
 from groundtune.chunks.store import Draft, Held, Store
+from groundtune.chunks.verify import Lists, digest, gathered, verify_version
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.models.embed import Embed
@@ -53,21 +56,43 @@ def sync(
     store: Path,
     progress: Progress | None = None,
     engine: Store | None = None,
+    promote: bool = True,
+    rebuild: bool = False,
 ) -> IndexVersion:
-    """Bring the index in step with the documents, and return the version that is live now. Without an ``engine`` it is LanceDB's.
+    """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
+
+    It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
+    ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
-    stays live then.
+    stays live then. Raises ``StateError`` where another process writes the same index for too long.
     """
     shown = progress or Silent()
     wanted = version_id(documents, embed, splitter)
-    before = manifest.live(store)
     kept = engine or _default(store)
-    if before is not None and before.id == wanted and before.engine == kept.place and before.tag in kept.tags(before.table):
-        return replace(before, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
-    version = _built(documents, wanted, before, embed, splitter, store, kept, shown)
-    manifest.write(store, version)
+    same = _standing(store, wanted, kept)
+    before = manifest.live(store)
+    if same is not None and before is not None and before.id == wanted and not rebuild:
+        return replace(same, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
+    with holding.writing(store):
+        before = manifest.live(store)
+        version = _standing(store, wanted, kept)
+        # A version that was built before, and left since, is not built again where it is still whole.
+        damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
+        if version is None or damaged:
+            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, afresh=rebuild or damaged)
+            manifest.write(store, version)
+        else:
+            version = replace(version, **_counts(documents, before))
+        if promote and (before is None or before.id != wanted):
+            manifest.switch(store, "ingest", wanted)
     return version
+
+
+def _standing(store: Path, wanted: str, engine: Store) -> IndexVersion | None:
+    """Return the finished version of this id, where the engine still has it."""
+    version = manifest.read(store, wanted)
+    return version if version is not None and version.engine == engine.place and version.tag in engine.tags(version.table) else None
 
 
 def _default(store: Path) -> Store:
@@ -85,10 +110,12 @@ def _built(
     store: Path,
     engine: Store,
     progress: Progress,
+    afresh: bool,
 ) -> IndexVersion:
     name = _table_name(splitter, embed)
     draft = engine.draft(name, embed.dimensions)
-    change = _difference(documents, draft.held())
+    known = {} if afresh else _digests(store, before, name)
+    change = _difference(documents, draft.held(), known)
     chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
     for document in change.write:
         verify_coverage(document, chunks[document.id])
@@ -99,11 +126,13 @@ def _built(
     finally:
         cache.close()
     _commit(draft, change, made, vectors)
-    tag = wanted.replace(":", "-")
+    # A name that was given before stays with its rows: somebody may have them open.
+    taken = set(engine.tags(name))
+    tag = next(item for item in _tags(wanted) if item not in taken)
     draft.publish(tag)
     counts = _count_back(engine.held(name, tag), documents, chunks)
-    old = before.contents if before is not None else {}
-    changes = {item.id: _kind(item, old.get(item.id)) for item in documents}
+    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id][1] for item in documents}
+    _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
     return IndexVersion(
         id=wanted,
         table=name,
@@ -113,16 +142,45 @@ def _built(
         embedder=embed.fingerprint,
         embedder_name=embed.name,
         contents={
-            item.id: {"hash": item.content_hash, "readers": sorted(item.readers), "chunks": counts[item.id]}
+            item.id: {"hash": item.content_hash, "readers": sorted(item.readers), "chunks": counts[item.id], "rows": digests[item.id]}
             for item in sorted(documents, key=lambda item: item.id)
         },
-        gone=len(old.keys() - {item.id for item in documents}),
-        **{kind: sum(change == kind for change in changes.values()) for kind in ("added", "changed", "restamped", "unchanged")},
+        **_counts(documents, before),
     )
 
 
 def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
     return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
+
+
+def _tags(wanted: str) -> Iterator[str]:
+    base = wanted.replace(":", "-")
+    yield base
+    yield from (f"{base}-{number}" for number in count(2))
+
+
+def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:
+    """Return how many documents are new, changed, and so on, against the version before."""
+    old = before.contents if before is not None else {}
+    kinds = Counter(_kind(item, old.get(item.id)) for item in documents)
+    gone = len(old.keys() - {item.id for item in documents})
+    return {"gone": gone, **{kind: kinds[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
+
+
+def _digests(store: Path, before: IndexVersion | None, table: str) -> dict[str, tuple[str, str | None]]:
+    """Return the hash of every document that a finished version of this table has, with the digest of its chunks."""
+    finished = [before] if before is not None and before.table == table else [item for item in versions(store) if item.table == table]
+    return {name: (item["hash"], item.get("rows")) for version in finished for name, item in version.contents.items()}
+
+
+def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
+    """Compare the chunks that were written with what is read. Raises ``StaleIndex`` where they differ."""
+    if not isinstance(engine, Lists) or not digests:
+        return
+    read = gathered(engine.rows(table, tag, list(digests)))
+    wrong = sorted(name for name, wanted in digests.items() if digest(read.get(name, [])) != wanted)
+    if wrong:
+        raise StaleIndex(f"the index does not hold what was written: the chunks of {', '.join(wrong[:5])}", "type: groundtune ingest")
 
 
 def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
@@ -133,11 +191,12 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
     return "unchanged" if list(old["readers"]) == sorted(document.readers) else "restamped"
 
 
-def _difference(documents: Sequence[Document], present: Mapping[str, Held]) -> _Change:
+def _difference(documents: Sequence[Document], present: Mapping[str, Held], known: Mapping[str, tuple[str, str | None]]) -> _Change:
+    """Compare the documents with a table. What no finished version vouches for is written again: a run was killed over it."""
     write, restamp = [], []
     for document in documents:
         there = present.get(document.id)
-        if there is None or there.hash != document.content_hash:
+        if there is None or there.hash != document.content_hash or known.get(document.id, ("",))[0] != document.content_hash:
             write.append(document)
         elif there.readers != document.readers:
             restamp.append(document)
@@ -188,7 +247,20 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int], engine:
     kept = engine or _default(store)
     if version.engine != kept.place:
         raise StaleIndex(f"the index was built in {version.engine}; the project now names {kept.place}", "type: groundtune ingest")
-    return kept.snapshot(version.table, version.tag), version
+    try:
+        index = kept.snapshot(version.table, version.tag)
+        # Held, and still there after that: it stays until this index is let go of.
+        ready = holding.hold(store, version.id, index) and manifest.path_of(store, version.id).is_file()
+    except StaleIndex:
+        if not _moved_on(store, version):
+            raise
+        ready = False
+    return (index, version) if ready else open_live(store, embed=embed, splitter=splitter, engine=kept)
+
+
+def _moved_on(store: Path, version: IndexVersion) -> bool:
+    now = manifest.state(store)
+    return now is not None and now.id != version.id
 
 
 def verify(
@@ -196,18 +268,8 @@ def verify(
 ) -> list[str]:
     """Compare the live version with its manifest and with the documents; return what differs, in words."""
     kept = engine or _default(store)
-    index, version = open_live(store, embed=embed, splitter=splitter, engine=kept)
-    present = kept.held(version.table, version.tag)
-    findings = []
-    if index.count() != version.chunks:
-        findings.append(f"the index holds {index.count()} chunks, its manifest says {version.chunks}")
-    for name, item in version.contents.items():
-        there = present.get(name)
-        if there is None:
-            findings.append(f"{name} is in the manifest, but not in the index")
-        elif there != Held(item["hash"], frozenset(item["readers"]), item["chunks"]):
-            findings.append(f"{name} is not as its manifest says")
-    findings += [f"{name} is in the index, but not in its manifest" for name in sorted(present.keys() - version.contents.keys())]
+    _, version = open_live(store, embed=embed, splitter=splitter, engine=kept)
+    findings = [item.message for item in verify_version(version, kept, documents=documents).differences]
     if version.id != version_id(documents, embed, splitter):
         findings.append("the documents changed since the index was built; type: groundtune ingest")
     return findings

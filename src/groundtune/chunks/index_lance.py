@@ -1,7 +1,7 @@
 """The default index: a LanceDB table with vectors, BM25, readers and metadata, read at one tagged version.
 
 Permissions are part of both queries and are applied before ranking (``prefilter``). Up to ``EXACT_ROWS`` rows vectors are compared exactly,
-in memory; above that an IVF_RQ index proposes and exact distances decide, and small permitted sets are compared exactly all the same.
+in memory; above that by the plan of ``chunks/near.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.filter import Predicate, literal, narrow
 from groundtune.chunks.hot import Hot
 from groundtune.chunks.index import Hit, from_kept, kept, labels, sayable, search_text
+from groundtune.chunks.near import Near
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("LANCE_LOG", "error")
 
 EXACT_ROWS = 20_000
-EXACT_PERMITTED = 5_000
+TAIL = 1_000  # rows beyond those indices that a search reads one by one, before they are indexed too
+FRAGMENTS = 16  # of files that one commit each has left, before they are joined
 COLUMNS = (
     "id",
     "document_id",
@@ -115,6 +117,7 @@ class LanceIndex:
         # Only a tagged version never changes.
         self._small = tag is not None and self._rows <= EXACT_ROWS
         self._approximate = any("vector" in index.columns for index in table.list_indices())
+        self._near = Near(table, self._rows, pinned=tag is not None)
 
     def count(self) -> int:
         """Return how many chunks there are."""
@@ -145,12 +148,9 @@ class LanceIndex:
         where = _where(allowed, filter)
         if self._small:
             return self._hot.search(vector, where, limit)
-        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
         if self._approximate:
-            if self._table.count_rows(where) <= EXACT_PERMITTED:
-                query = query.bypass_vector_index()
-            else:
-                query = query.minimum_nprobes(20).maximum_nprobes(200).refine_factor(20)
+            return self._near.search(vector, where, limit)
+        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
         found = query.select(["id", "_distance"]).limit(limit).to_arrow()
         return _ranked(found["id"], pc.subtract(1.0, found["_distance"]))
 
@@ -222,10 +222,19 @@ def make_indices(table: Any) -> None:
     }
     if table.count_rows() > EXACT_ROWS:
         wanted["vector"] = IvfRq(distance_type="cosine")
-    for column, config in wanted.items():
-        if column not in there:
-            table.create_index(column, config=config)
+    new = [column for column in wanted if column not in there]
+    for column in new:
+        table.create_index(column, config=wanted[column])
+    if not new and table.count_rows() > EXACT_ROWS and not _overdue(table):
+        return
     table.optimize()
+
+
+def _overdue(table: Any) -> bool:
+    """Return whether a large table has so much that is not indexed, or lies in so many files, that searches would feel it."""
+    outside: int = max(table.index_stats(index.name).num_unindexed_rows for index in table.list_indices())
+    small: int = table.stats()["fragment_stats"]["num_small_fragments"]
+    return outside > TAIL or small > FRAGMENTS
 
 
 def drop_documents(table: Any, document_ids: Sequence[str]) -> None:

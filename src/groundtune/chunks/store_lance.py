@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
-from groundtune.chunks.store import Held, held_of
+from groundtune.chunks.store import TORN, Held
+from groundtune.chunks.verify import Row
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
+
+MOST_NAMED = 5_000  # documents up to which their rows are asked for by name; beyond, all rows are read and sorted out
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> LanceStore:
@@ -66,10 +71,50 @@ class LanceStore:
         """Return the table's tags."""
         return sorted(self._database.open_table(table).tags.list()) if table in self._tables() else []
 
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[Row]:
+        """Yield the rows of these documents, or of all, in the order of the files."""
+        opened = self._at(table, tag)
+        opened.checkout(tag)
+        begins = [None] if document_ids is None or len(document_ids) > MOST_NAMED else range(0, len(document_ids), 500)
+        wanted = None if document_ids is None else set(document_ids)
+        for begin in begins:
+            query = opened.search().select(list(Row._fields)).limit(max(1, opened.count_rows()))
+            if begin is not None and document_ids is not None:
+                query = query.where(f"document_id IN ({', '.join(literal(item) for item in document_ids[begin : begin + 500])})")
+            for batch in query.to_batches(batch_size=8_192):
+                columns = (batch.column(name).to_pylist() for name in Row._fields)
+                yield from (Row(*row) for row in zip(*columns, strict=True) if wanted is None or row[0] in wanted)
+
     def drop(self, table: str, tag: str) -> None:
-        """Remove the tag. Its files go when the table's old versions are cleaned up."""
-        if tag in self.tags(table):
-            self._database.open_table(table).tags.delete(tag)
+        """Remove the tag, then the files that no other tag and not the newest state needs; the whole table with its last tag."""
+        if table not in self._tables():
+            return
+        opened = self._database.open_table(table)
+        if tag in opened.tags.list():
+            opened.tags.delete(tag)
+        kept = opened.tags.list()
+        if not kept:
+            self._database.drop_table(table)
+        else:
+            self.reclaim(table)
+
+    def reclaim(self, table: str) -> None:
+        """Remove the files of states that lie before every published version: what later commits have replaced."""
+        opened = self._database.open_table(table)
+        kept = opened.tags.list()
+        if not kept:
+            return
+        made = {item["version"]: item["timestamp"] for item in opened.list_versions()}
+        oldest = min(made[item["version"]] for item in kept.values())
+        # The engine refuses to clean up past a version that is tagged, so the age is that of the oldest of these and some seconds.
+        for spare in (1, 10, 100):
+            try:
+                opened.optimize(cleanup_older_than=datetime.now(oldest.tzinfo) - oldest + timedelta(seconds=spare))
+            except RuntimeError as error:
+                if "tagged version" not in str(error) or spare == 100:
+                    raise
+            else:
+                return
 
     def close(self) -> None:
         """Do nothing: files are opened as they are read."""
@@ -91,8 +136,16 @@ class LanceDraft:
         if not chunks:
             return
         with _storing(self._folder):
-            lance.drop_documents(self._table, sorted({chunk.document_id for chunk in chunks}))
+            lance.drop_documents(self._table, sorted({chunk.document_id for chunk in chunks} & self._documents()))
             self._table.add(lance.rows_of(chunks, vectors))
+
+    def _documents(self) -> set[str]:
+        import pyarrow.compute as pc
+
+        rows = self._table.count_rows()
+        if not rows:
+            return set()
+        return set(pc.unique(self._table.search().select(["document_id"]).limit(rows).to_arrow()["document_id"]).to_pylist())
 
     def delete(self, document_ids: Sequence[str]) -> None:
         """Delete the documents' rows."""
@@ -114,14 +167,32 @@ class LanceDraft:
         with _storing(self._folder):
             lance.make_indices(self._table)
             if tag in self._table.tags.list():
-                self._table.tags.delete(tag)
-            self._table.tags.create(tag, self._table.version)
+                self._table.tags.update(tag, self._table.version)
+            else:
+                self._table.tags.create(tag, self._table.version)
 
 
 def _held(table: Any) -> dict[str, Held]:
+    """Read three columns and count them together in the engine's memory: a million rows are too many to look at one by one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     columns = ["document_id", "document_hash", "readers"]
-    rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow().to_pylist()
-    return held_of((row["document_id"], row["document_hash"], row["readers"], None) for row in rows)
+    rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow()
+    readers = rows["readers"].combine_chunks()
+    kinds = pc.fill_null(pc.binary_join(readers.cast(pa.list_(pa.string())), "\0"), "")
+    # A list of one empty name reads like an empty list; lengths tell them apart.
+    sizes = pc.fill_null(pc.list_value_length(readers), 0)
+    keyed = pa.table({"document": rows["document_id"], "hash": rows["document_hash"], "readers": kinds, "size": sizes})
+    groups = keyed.group_by(["document", "hash", "readers", "size"]).aggregate([([], "count_all")]).to_pydict()
+    found: dict[str, Held] = {}
+    for name, text_hash, joined, size, count in zip(
+        groups["document"], groups["hash"], groups["readers"], groups["size"], groups["count_all"], strict=True
+    ):
+        old = found.get(name)
+        may = frozenset(joined.split("\0")) if size else frozenset()
+        found[name] = Held(text_hash, may, count) if old is None else Held(TORN, may, old.chunks + count)
+    return found
 
 
 @contextmanager

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
-def ingest(project: Project) -> IndexVersion:
+def ingest(project: Project, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
     """Sync the index with the documents and record what it was made from."""
     from groundtune.chunks.build import sync
 
@@ -25,8 +25,11 @@ def ingest(project: Project) -> IndexVersion:
         store=project.state / "index",
         progress=project.progress,
         engine=project.store,
+        promote=promote,
+        rebuild=rebuild,
     )
     if run.status != "done":
         project.ledger.link(run.id, [(version.id, document) for document in content.documents])
         project.ledger.end(run.id, "done", {"index": version.id})
+    project.index.settle()
     return version

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from groundtune.models.embed import Embed
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
+    from groundtune.project.index import Versions
     from groundtune.project.pilot import Piloted
     from groundtune.records.ledger import Ledger
 
@@ -139,11 +140,22 @@ class Project:
         """Lock the test set, the rubric and the arms. Raises ``LockedError`` when they changed and ``relock`` is not set."""
         return locks.lock(self.folder, self.content, self.settings, relock=relock)
 
-    def ingest(self) -> IndexVersion:
-        """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed."""
+    def ingest(self, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
+        """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed.
+
+        ``promote=False`` leaves the version that is live, for a look at the new one before ``index.promote``; ``rebuild=True`` writes every
+        document again, whatever the index holds.
+        """
         from groundtune.project.ingest import ingest
 
-        return ingest(self)
+        return ingest(self, promote=promote, rebuild=rebuild)
+
+    @cached_property
+    def index(self) -> Versions:
+        """The index versions: list, verify, diff, promote, rollback, gc."""
+        from groundtune.project.index import Versions
+
+        return Versions(self)
 
     def index_versions(self) -> list[IndexVersion]:
         """Return the finished index versions, oldest first."""
@@ -153,10 +165,7 @@ class Project:
 
     def verify_index(self) -> list[str]:
         """Compare the live index with its manifest and the documents; return what differs, in words."""
-        from groundtune.chunks.build import verify
-
-        documents = list(self.content.documents.values())
-        return verify(self.state / "index", embed=self.embed, splitter=self.splitter, documents=documents, engine=self.store)
+        return [item.message for item in self.index.verify().differences]
 
     def tune(self, names: Sequence[str] | None = None) -> list[ModelVersion]:
         """Train the adapters of the [tuning.*] tables, or those named; what is there already is not trained again."""

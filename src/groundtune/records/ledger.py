@@ -1,4 +1,4 @@
-"""The ledger of one project: runs, answered batches, looks at the test set, lineage.
+"""The ledger of one project: runs, answered batches, looks at the test set, lineage, and the audit lines of what was switched or removed.
 
 A run's ``key`` fingerprints its inputs. Asking for the same work again finds the finished run and does nothing, or finds the
 unfinished one and goes on where it stopped; that is all that "resume" means here.
@@ -16,7 +16,7 @@ from typing import Any
 
 from groundtune import __version__
 from groundtune.errors import StorageError
-from groundtune.files import plain, storing
+from groundtune.files import fingerprint, plain, storing
 from groundtune.records.migrations import migrate
 from groundtune.types import Run
 
@@ -157,3 +157,29 @@ class Ledger:
         """Return what was made from a thing."""
         rows = self._db.execute("SELECT DISTINCT child FROM lineage WHERE parent = ? ORDER BY child", (parent,))
         return [row[0] for row in rows.fetchall()]
+
+    def audit(self, key: str, verb: str, subject: str, details: Mapping[str, Any], at: str | None = None) -> bool:
+        """Add an audit line, once for each ``key``; return whether it was new. A line holds the hash of the one before it."""
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM audit WHERE key = ?", (key,)).fetchone() is not None:
+                return False
+            last = db.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone() or (0, "")
+            row = (last[0] + 1, key, at or now(), verb, subject, json.dumps(plain(details), sort_keys=True, ensure_ascii=False), last[1])
+            db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, fingerprint(*row, length=64)))
+        return True
+
+    def audited(self, verb: str | None = None) -> list[dict[str, Any]]:
+        """Return the audit lines, oldest first, of one verb or of all."""
+        query = "SELECT number, key, at, verb, subject, details FROM audit WHERE ? IS NULL OR verb = ? ORDER BY number"
+        names = ("number", "key", "at", "verb", "subject", "details")
+        found = [dict(zip(names, row, strict=True)) for row in self._db.execute(query, (verb, verb)).fetchall()]
+        return [{**row, "details": json.loads(row["details"])} for row in found]
+
+    def audit_broken(self) -> int | None:
+        """Return the number of the first audit line that is not as it was written, or follows one that is missing; ``None`` if all are."""
+        before, wanted = "", 1
+        for *row, stored in self._db.execute("SELECT number, key, at, verb, subject, details, before, hash FROM audit ORDER BY number"):
+            if row[0] != wanted or row[6] != before or fingerprint(*row, length=64) != stored:
+                return wanted
+            before, wanted = stored, wanted + 1
+        return None

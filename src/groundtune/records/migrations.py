@@ -38,6 +38,15 @@ STEPS: tuple[tuple[str, str], ...] = (
         CREATE INDEX lineage_by_parent ON lineage (parent);
         """,
     ),
+    (
+        "m005_audit",
+        """
+        CREATE TABLE audit (
+            number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, at TEXT NOT NULL, verb TEXT NOT NULL, subject TEXT NOT NULL,
+            details TEXT NOT NULL, before TEXT NOT NULL, hash TEXT NOT NULL
+        );
+        """,
+    ),
 )
 
 

@@ -1,0 +1,144 @@
+"""The project's index versions: which there are, whether they are whole, which one is live, which may go.
+
+Every change of what is live is written together with its record (``live.json``); ``settle`` copies the records to the ledger's audit
+lines, and is called by each verb, so a command that was killed in between leaves a line that is late and never one that is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundtune.chunks import gc as garbage
+from groundtune.chunks import holding, manifest, switch
+from groundtune.chunks.build import version_id
+from groundtune.chunks.diff import Difference, diff
+from groundtune.chunks.manifest import IndexVersion
+from groundtune.chunks.verify import Difference as Wrong
+from groundtune.chunks.verify import Verified, verify_version
+from groundtune.errors import StaleIndex, UnknownName
+from groundtune.project import lock as locks
+from groundtune.types import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from groundtune.project.main import Project
+
+KEEP = 3  # versions that stay beside the live one, where nothing else is asked
+
+
+class Versions:
+    """What ``groundtune index`` does, one method for each of its actions."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._store: Path = project.state / "index"
+
+    def named(self, name: str) -> IndexVersion:
+        """Return the version of that id, of the one id that begins so, or the ``live`` one. Raises ``UnknownName`` or ``StaleIndex``."""
+        if name == "live":
+            version = manifest.live(self._store)
+            if version is None:
+                raise StaleIndex("there is no index yet", "type: groundtune ingest")
+            return version
+        known = {version.id: version for version in manifest.versions(self._store)}
+        begin = name if name.startswith("index:") else f"index:{name}"
+        found = [item for item in known if re.fullmatch("index:[0-9a-f]+", begin) and item.startswith(begin)]
+        if len(found) != 1:
+            raise UnknownName.of("index version", name, list(known), "see what there is: groundtune index list")
+        return known[found[0]]
+
+    def live(self) -> str | None:
+        """Return the id of the live version."""
+        now = manifest.state(self._store)
+        return None if now is None else now.id
+
+    def verify(self, name: str = "live") -> Verified:
+        """Compare a version with what is stored, the ledger and the documents; the live one also has to be of the documents as they are."""
+        project = self._project
+        version = self.named(name)
+        documents = self._documents()
+        found = verify_version(version, project.store, documents=documents, recorded=self._recorded(version))
+        extra: tuple[Wrong, ...] = ()
+        if version.id == self.live() and version.id != version_id(documents, project.embed, project.splitter):
+            extra = (Wrong("documents", "", "the documents changed since the index was built; type: groundtune ingest"),)
+        return Verified(found.version, (*found.differences, *extra), found.unchecked)
+
+    def diff(self, before: str, after: str) -> Difference:
+        """Compare two versions."""
+        return diff(self.named(before), self.named(after), self._project.store)
+
+    def promote(self, name: str, *, other_settings: bool = False) -> switch.Switched:
+        """Make a whole version live. Raises ``StaleIndex`` for one that this project's settings cannot search, unless asked to."""
+        with holding.writing(self._store):
+            version = self.named(name)
+            if not other_settings:
+                self._refuse(version, f"promote {version.id}")
+            done = switch.promote(self._store, version, self._project.store, documents=self._documents(), recorded=self._recorded(version))
+            self.settle()
+        return done
+
+    def rollback(self, *, other_settings: bool = False) -> switch.Switched:
+        """Go back to the version that was live before. A rollback that was killed after it was done is not done a second time."""
+        with holding.writing(self._store):
+            late = self.settle()
+            now = manifest.state(self._store)
+            if now is not None and late and late[-1] == now.switches[-1]["number"] and now.switches[-1]["verb"] == "rollback":
+                return switch.Switched(id=now.id, was=now.switches[-1]["from"], done=True, verified=Verified(now.id, (), ()))
+            version = switch.rollback_target(self._store)
+            if not other_settings:
+                self._refuse(version, "rollback")
+            done = switch.rollback(self._store, version, self._project.store)
+            self.settle()
+        return done
+
+    def plan_gc(self, keep: int = KEEP) -> garbage.Plan:
+        """Return what ``gc`` would remove, and why the rest stays."""
+        known = [version.id for version in manifest.versions(self._store)]
+        return garbage.plan(self._store, self._project.store, last=keep, named=garbage.named_in(self._texts(), known))
+
+    def gc(self, keep: int = KEEP) -> tuple[garbage.Plan, list[str], list[str]]:
+        """Remove what the plan says; return the plan, what is gone, and what stayed since a reader opened it meanwhile."""
+        with holding.writing(self._store):
+            self.settle()
+            planned = self.plan_gc(keep)
+            gone, stayed = garbage.collect(self._store, self._project.store, planned, record=self._gone)
+        return planned, gone, stayed
+
+    def settle(self) -> list[int]:
+        """Copy to the ledger the records of switches that it does not have yet; return their numbers."""
+        now = manifest.state(self._store)
+        late = []
+        for record in () if now is None else now.switches:
+            details = {"from": record["from"]}
+            if self._project.ledger.audit(f"index live {record['number']}", f"index {record['verb']}", record["id"], details, record["at"]):
+                late.append(int(record["number"]))
+        return late
+
+    def _gone(self, version: IndexVersion) -> None:
+        number = manifest.path_of_gone(self._store, version.id).stat().st_mtime_ns
+        details = {"documents": version.documents, "chunks": version.chunks}
+        self._project.ledger.audit(f"index gone {version.id} {number}", "index gc", version.id, details)
+
+    def _refuse(self, version: IndexVersion, action: str) -> None:
+        hint = f"name those settings again, or ask for it all the same: groundtune index {action} --other-settings"
+        switch.refuse_other_settings(version, self._project.embed, self._project.splitter, self._project.store, hint)
+
+    def _documents(self) -> Sequence[Document]:
+        return list(self._project.content.documents.values())
+
+    def _recorded(self, version: IndexVersion) -> list[str]:
+        return [name for name in self._project.ledger.parents(version.id) if name.startswith("document:")]
+
+    def _texts(self) -> dict[str, str]:
+        """Return the texts in which a version may be named by something that still needs it: runs that used one, the lock, releases."""
+        project = self._project
+        # An ingestion makes a version; to have made it is no need of it.
+        texts = {run.id: f"{dict(run.inputs)} {dict(run.outputs)}" for run in project.ledger.runs() if run.verb != "ingest"}
+        places = [project.folder / locks.FILE, *sorted((project.folder / "releases").rglob("*.json"))]
+        for path in [*places, *sorted((project.state / "releases").rglob("*.json"))]:
+            if path.is_file():
+                texts[str(path.relative_to(project.folder))] = path.read_text(encoding="utf-8", errors="replace")
+        return texts
