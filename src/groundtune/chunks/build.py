@@ -25,7 +25,7 @@ from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
 
 # Counted up when the splitter cuts the same text in another way, or the searched text of a chunk changes.
-ALGORITHM = 1
+ALGORITHM = 2
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 

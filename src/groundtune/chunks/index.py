@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from groundtune.access.filter import Predicate
+from groundtune.access.filter import Filter, Predicate
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -25,14 +25,15 @@ class Index(Protocol):
     """Chunks that can be searched. Both searches filter before they rank, so hidden rows neither show nor use up the limit.
 
     Searches rank many and name them; ``chunks`` reads the few that are kept. ``allowed`` is what the asker may see; ``filter``
-    (metadata name → value) can only narrow it. All methods may be called by several threads at once.
+    (metadata name → condition; ``access.conditions.matches`` is its meaning) can only narrow it. All methods may be called by several
+    threads at once.
     """
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by BM25, best first. Any text is a query; none is an error."""
         ...
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by cosine with ``vector`` (d,), best first."""
         ...
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Predicate, literal, narrow
+from groundtune.access.filter import Filter, Predicate, literal, narrow, settled
 from groundtune.chunks.hot import Hot
 from groundtune.chunks.index import Hit, labels, search_text
 from groundtune.errors import MissingExtra, StorageError
@@ -113,6 +113,7 @@ class LanceIndex:
             table.checkout(tag)
         self._table = table
         self._rows = table.count_rows()
+        self._pinned = tag is not None
         # Only a tagged version never changes.
         self._small = tag is not None and self._rows <= EXACT_ROWS
         self._approximate = any("vector" in index.columns for index in table.list_indices())
@@ -125,23 +126,23 @@ class LanceIndex:
     def _hot(self) -> Hot:
         return Hot(self._table, self._rows, COLUMNS)
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
         from lancedb.query import MatchQuery
 
         if not text.strip() or not self._rows:
             return []
         query = self._table.search(MatchQuery(text.replace("\x00", " "), "search_text"), query_type="fts")
-        found = query.where(narrow(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
+        found = query.where(self._where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
         return _ranked(found["id"], found["_score"])
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine; exactly, where that is cheap."""
         import pyarrow.compute as pc
 
         if not self._rows:
             return []
-        where = narrow(allowed, filter)
+        where = self._where(allowed, filter)
         if self._small:
             return self._hot.search(vector, where, limit)
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
@@ -164,13 +165,27 @@ class LanceIndex:
         rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
         return {row["id"]: chunk_of(row) for row in rows}
 
-    def explain(self, allowed: Predicate, filter: Mapping[str, str] | None = None) -> str:
+    def _where(self, allowed: Predicate, filter: Filter | None) -> str:
+        """Return the condition of a search. Which values lie in a range is read off the table: once, where it never changes."""
+        return narrow(allowed, settled(filter, lambda: self._labels if self._pinned else self._read_labels()))
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        return self._read_labels()
+
+    def _read_labels(self) -> list[str]:
+        import pyarrow.compute as pc
+
+        held = self._table.search().select(["metadata"]).limit(max(1, self._rows)).to_arrow()["metadata"]
+        return [label for label in pc.unique(pc.list_flatten(held)).to_pylist() if label is not None]
+
+    def explain(self, allowed: Predicate, filter: Filter | None = None) -> str:
         """Return the engine's plan of a vector search, to see that the permission is answered from its index."""
         import numpy as np
 
         width = self._table.schema.field("vector").type.list_size
         query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
-            narrow(allowed, filter), prefilter=True
+            self._where(allowed, filter), prefilter=True
         )
         return str(query.limit(1).explain_plan(True))
 
@@ -204,7 +219,9 @@ def make_indices(table: Any) -> None:
 
     there = {column for index in table.list_indices() for column in index.columns}
     wanted: dict[str, Any] = {
-        "search_text": FTS(with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True),
+        "search_text": FTS(
+            base_tokenizer="icu/split", with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True
+        ),
         "readers": LabelList(),
         "metadata": LabelList(),
         "document_id": BTree(),
