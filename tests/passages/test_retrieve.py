@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -154,3 +154,24 @@ def test_a_chunk_that_vanished_between_search_and_reading_is_left_out() -> None:
     index = Forgetful(CHUNKS, EMBED.documents([chunk.text for chunk in CHUNKS]))
     found = retrieve("slot gate", Principal(id="p", groups=frozenset(GROUPS)), index=index, embed=EMBED, limit=4)
     assert [passage.rank for passage in found] == [1, 2, 3]
+
+
+def test_anything_that_can_change_a_ranking_changes_the_identity_of_the_steps() -> None:
+    chat, other = ScriptedChat(["a"]), Synonyms({"slot": ((("slot",), ("gate",)),)})
+    several = [
+        Steps(),
+        Steps(fusion="convex"),
+        Steps(dense_weight=0.4),
+        Steps(synonyms=other),
+        Steps(rerank=Backwards()),
+        Steps(rerank_depth=5),
+        Steps(diversity=0.1),
+        Steps(chat=chat),
+        Steps(seed=1),
+        Steps(standalone=True),
+        Steps(hyde=True),
+        Steps(variants=1),
+        Steps(parts=1),
+    ]
+    assert len({steps.identity for steps in several}) == len(several) == len(fields(Steps)) + 1
+    assert Steps(synonyms=other).identity == Steps(synonyms=Synonyms(dict(other.rules))).identity

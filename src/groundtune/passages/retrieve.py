@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from groundtune.access.filter import Filter, Predicate, allowed
 from groundtune.chunks.index import Hit, Index, search_text
+from groundtune.files import fingerprint
 from groundtune.passages.diverse import diverse
 from groundtune.passages.fuse import convex, reciprocal_rank
 from groundtune.passages.rewrite import Message, Rewriter
@@ -45,6 +46,14 @@ class Steps:
     hyde: bool = False
     variants: int = 0
     parts: int = 0
+
+    @property
+    def identity(self) -> str:
+        """A fingerprint of all that these steps can change a ranking by."""
+        held = {name: getattr(self, name) for name in ("fusion", "dense_weight", "rerank_depth", "diversity", "standalone", "hyde")}
+        rules = sorted(self.synonyms.rules.items()) if self.synonyms else None
+        models = [model.fingerprint if model else None for model in (self.rerank, self.chat)]
+        return fingerprint(held, self.variants, self.parts, self.seed, rules, models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
