@@ -219,8 +219,8 @@ def rankers(index: Remembered, embed: Known, steps: Mapping[str, Steps]) -> dict
 def reference(chunks: Sequence[Chunk]) -> Ranker | None:
     """Return bm25s with Snowball's English stemmer over the same chunks, or ``None`` where it is not installed."""
     try:
-        import bm25s  # type: ignore[import-not-found,unused-ignore]
-        import Stemmer  # type: ignore[import-not-found,unused-ignore]
+        import bm25s
+        import Stemmer
     except ModuleNotFoundError:
         return None
     stemmer = Stemmer.Stemmer("english")

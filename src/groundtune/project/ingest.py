@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
+def _spent(project: Project) -> dict[str, str]:
+    """Return what a remote embedder took; nothing for a local one."""
+    usage = getattr(project.embed, "usage", None)
+    if usage is None:
+        return {}
+    about = " (estimated in part)" if usage.estimated else ""
+    price = f"{usage.cost:.4f} {project.settings.costs.currency}"
+    return {"embed_requests": str(usage.requests), "embed_tokens": f"{usage.tokens}{about}", "embed_cost": price}
+
+
 def ingest(project: Project) -> IndexVersion:
     """Sync the index with the documents and record what it was made from."""
     from groundtune.chunks.build import sync
@@ -25,7 +35,10 @@ def ingest(project: Project) -> IndexVersion:
         store=project.state / "index",
         progress=project.progress,
     )
+    spent = _spent(project)
     if run.status != "done":
         project.ledger.link(run.id, [(version.id, document) for document in content.documents])
-        project.ledger.end(run.id, "done", {"index": version.id})
+        project.ledger.end(run.id, "done", {"index": version.id, **spent})
+    if spent:
+        project.progress.note(f"embedding: {spent['embed_requests']} requests, {spent['embed_tokens']} tokens, {spent['embed_cost']}")
     return version
