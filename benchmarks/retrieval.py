@@ -326,9 +326,9 @@ def main() -> None:
     steps = {"hybrid": Steps()}
     if options.fusions:
         steps |= {
-            "rrf k=10": Steps(fusion="rrf"),
-            **{f"convex {share}": Steps(fusion="convex", dense_weight=share) for share in (0.5, 0.8)},
-            **{f"convex-minmax {share}": Steps(fusion="convex-minmax", dense_weight=share) for share in (0.5, 0.8)},
+            "by rank, k=10": Steps(fusion="rrf"),
+            **{f"convex {share}": Steps(fusion="convex", dense_weight=share) for share in (0.5, 0.7, 0.9)},
+            "convex-minmax 0.5": Steps(fusion="convex-minmax", dense_weight=0.5),
         }
     for name in options.rerank:
         steps[f"hybrid + {name}"] = Steps(rerank=reranker(name), rerank_depth=20)

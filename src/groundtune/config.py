@@ -166,10 +166,12 @@ class PassagesTable(Table):
     limit: Positive = Field(3, description="passages that are shown with a question")
     candidates: Positive = Field(40, description="chunks that each of the two searches hands to the fusion")
     fusion: Literal["rrf", "convex", "convex-minmax"] = Field(
-        "rrf", description="how the two searches become one: by rank, or by score against the lowest possible or the lowest found"
+        "convex", description="how the two searches become one: by score against the lowest possible or the lowest found, or by rank"
     )
-    rrf_k: Positive = Field(10, description="constant of reciprocal rank fusion; small trusts the top ranks more")
-    dense_weight: Share = Field(0.5, description="share of the search by meaning in the fusion; the search by words has the rest")
+    rrf_k: Positive = Field(10, description="constant of fusion by rank; small trusts the top ranks more")
+    dense_weight: Share | None = Field(
+        None, description="share of the search by meaning in the fusion, the search by words has the rest; 0.8 with convex, else 0.5"
+    )
     synonyms: str | None = Field(
         None, description="text file of words that mean the same here, one set a line: TOS, terminal operating system"
     )

@@ -76,7 +76,7 @@ def echo(request: Request) -> str:
 switches = st.fixed_dictionaries(
     {
         "fusion": st.sampled_from(["rrf", "convex", "convex-minmax"]),
-        "dense_weight": st.sampled_from([0.0, 0.3, 1.0]),
+        "dense_weight": st.sampled_from([None, 0.0, 0.3, 1.0]),
         "rerank": st.sampled_from([None, Backwards()]),
         "rerank_depth": st.integers(1, 30),
         "diversity": st.sampled_from([0.0, 0.5]),
@@ -160,7 +160,7 @@ def test_anything_that_can_change_a_ranking_changes_the_identity_of_the_steps() 
     chat, other = ScriptedChat(["a"]), Synonyms({"slot": ((("slot",), ("gate",)),)})
     several = [
         Steps(),
-        Steps(fusion="convex"),
+        Steps(fusion="rrf"),
         Steps(dense_weight=0.4),
         Steps(synonyms=other),
         Steps(rerank=Backwards()),

@@ -24,18 +24,22 @@ if TYPE_CHECKING:
     from groundtune.models.rerank import Rerank
     from groundtune.passages.synonyms import Synonyms
 
+# The share of the search by meaning. For scores against the lowest possible it is the one that Bruch, Gai and Ingber 2023 publish for use
+# without tuning (TM2C2, α = 0.8): cosines fill a small part of their scale. See docs/decisions/0010.
+DENSE_WEIGHTS = {"rrf": 0.5, "convex": 0.8, "convex-minmax": 0.5}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
     """What is done for a question beside the two searches. As it stands: fusion alone.
 
-    ``dense_weight`` (0 to 1) is the share of the search by meaning in the fusion. ``rerank_depth`` passages are reranked. ``diversity``
+    ``dense_weight`` (0 to 1) is the share of the search by meaning in the fusion; ``DENSE_WEIGHTS`` without it. ``rerank_depth`` passages are reranked. ``diversity``
     is 0 for none, up to 1 for nothing but difference. ``standalone``, ``hyde``, ``variants`` and ``parts`` need a ``chat`` model; the last
     two are how many further queries it may write.
     """
 
-    fusion: str = "rrf"
-    dense_weight: float = 0.5
+    fusion: str = "convex"
+    dense_weight: float | None = None
     synonyms: Synonyms | None = None
     rerank: Rerank | None = None
     rerank_depth: int = 20
@@ -183,7 +187,8 @@ def _vector(query: Query, embed: Embed) -> Vectors:
 
 
 def _fused(by_words: Sequence[Hit], by_meaning: Sequence[Hit], steps: Steps, rrf_k: int, candidates: int) -> list[tuple[str, float]]:
-    weights = {"bm25": 1 - steps.dense_weight, "dense": steps.dense_weight}
+    share = DENSE_WEIGHTS[steps.fusion] if steps.dense_weight is None else steps.dense_weight
+    weights = {"bm25": 1 - share, "dense": share}
     if steps.fusion == "rrf":
         # Twice, so that equal shares are the published formula.
         doubled = {name: 2 * weight for name, weight in weights.items()}
