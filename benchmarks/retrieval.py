@@ -36,6 +36,7 @@ from groundtune.chunks.cache import EmbeddingCache
 from groundtune.chunks.index import Hit, Index, search_text
 from groundtune.files import fingerprint
 from groundtune.models.embed import Embed, Vectors
+from groundtune.models.hashed import HashedEmbed
 from groundtune.models.minilm import MiniLM
 from groundtune.passages.retrieve import Steps, search
 from groundtune.progress import Silent
@@ -141,7 +142,9 @@ def cranfield(folder: Path) -> Collection:
             documents.append(document(f"{int(number)}", title, body.removeprefix(title).strip() or body))
     grades: dict[int, dict[str, int]] = defaultdict(dict)
     for line in (folder / "cranqrel").read_text().splitlines():
-        query, name, code = (int(word) for word in line.split())
+        if not line.strip():
+            continue
+        query, name, code = (int(word) for word in line.split()[:3])
         grades[query][f"document:{name}"] = 5 - code if code > 0 else 0
     asked = re.split(r"^\.I ", (folder / "cran.qry").read_text(), flags=re.MULTILINE)[1:]
     questions = [
@@ -270,6 +273,8 @@ def run(collection: Collection, store: Path, embed: Embed, steps: Mapping[str, S
     index, known, chunks = opened(collection, store, embed)
     owner = {chunk.id: chunk.document_id for chunk in chunks}
     ways = rankers(index, known, steps)
+    if isinstance(embed, HashedEmbed):
+        ways, default = {"BM25": ways["BM25"]}, "BM25"
     stemmed = reference(chunks)
     if stemmed is not None:
         ways = {"bm25s, stemmed": stemmed, **ways}
@@ -318,6 +323,7 @@ def main() -> None:
     parser.add_argument("--trec", type=Path)
     parser.add_argument("--store", type=Path, default=Path("build/retrieval"))
     parser.add_argument("--languages", action="store_true")
+    parser.add_argument("--words", action="store_true", help="the search by words alone, which needs no embedder")
     parser.add_argument("--fusions", action="store_true", help="every fusion, not only the default")
     parser.add_argument("--rerank", action="append", default=[], metavar="NAME[=MODEL]")
     options = parser.parse_args()
@@ -332,7 +338,7 @@ def main() -> None:
         }
     for name in options.rerank:
         steps[f"hybrid + {name}"] = Steps(rerank=reranker(name), rerank_depth=20)
-    embed = MiniLM()
+    embed: Embed = HashedEmbed() if options.words else MiniLM()
     for item in options.sets:
         name, _, place = item.partition("=")
         path = Path(place)

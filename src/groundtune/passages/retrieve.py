@@ -33,9 +33,9 @@ DENSE_WEIGHTS = {"rrf": 0.5, "convex": 0.8, "convex-minmax": 0.5}
 class Steps:
     """What is done for a question beside the two searches. As it stands: fusion alone.
 
-    ``dense_weight`` (0 to 1) is the share of the search by meaning in the fusion; ``DENSE_WEIGHTS`` without it. ``rerank_depth`` passages are reranked. ``diversity``
-    is 0 for none, up to 1 for nothing but difference. ``standalone``, ``hyde``, ``variants`` and ``parts`` need a ``chat`` model; the last
-    two are how many further queries it may write.
+    ``dense_weight`` (0 to 1) is the share of the search by meaning in the fusion; ``DENSE_WEIGHTS`` without it. ``rerank_depth``
+    passages are reranked. ``diversity`` is 0 for none, up to 1 for nothing but difference. ``standalone``, ``hyde``, ``variants`` and
+    ``parts`` need a ``chat`` model; the last two are how many further queries it may write.
     """
 
     fusion: str = "convex"
