@@ -23,7 +23,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,12 +208,22 @@ def rankers(index: Remembered, embed: Known, steps: Mapping[str, Steps]) -> dict
     may = Predicate(ALL)
 
     def hybrid(chosen: Steps) -> Ranker:
-        def ranked(text: str, depth: int) -> list[str]:
-            found = search(text, ASKER, index=index, embed=embed, limit=depth, candidates=depth, rrf_k=RRF_K, filter=None, steps=chosen)
+        def asked(text: str, steps: Steps, limit: int, candidates: int) -> list[str]:
+            found = search(text, ASKER, index=index, embed=embed, limit=limit, candidates=candidates, rrf_k=RRF_K, filter=None, steps=steps)
             return [passage.chunk.id for passage in found.passages]
+
+        def ranked(text: str, depth: int) -> list[str]:
+            if chosen.rerank is None:
+                return asked(text, chosen, depth, depth)
+            # Behind the passages that were reranked come the others as they were.
+            key = (text, chosen.rerank.fingerprint)
+            if key not in reranked:
+                reranked[key] = asked(text, chosen, chosen.rerank_depth, DEPTH)
+            return [*reranked[key], *asked(text, replace(chosen, rerank=None), depth, depth)]
 
         return ranked
 
+    reranked: dict[tuple[str, str], list[str]] = {}
     found: dict[str, Ranker] = {
         "BM25": lambda text, depth: [hit.id for hit in index.keyword(text, may, None, depth)],
         "dense": lambda text, depth: [hit.id for hit in index.dense(embed.query(text), may, None, depth)],
@@ -325,14 +335,18 @@ def main() -> None:
     parser.add_argument("--languages", action="store_true")
     parser.add_argument("--words", action="store_true", help="the search by words alone, which needs no embedder")
     parser.add_argument("--fusions", action="store_true", help="every fusion, not only the default")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth question, for what is slow")
     parser.add_argument("--rerank", action="append", default=[], metavar="NAME[=MODEL]")
     options = parser.parse_args()
+
+    def taken(collection: Collection) -> Collection:
+        return replace(collection, questions=collection.questions[:: options.every])
+
     if options.trec:
         check_trec(options.trec)
-    steps = {"hybrid": Steps()}
+    steps = {"hybrid": Steps(), "hybrid, by rank": Steps(fusion="rrf")}
     if options.fusions:
         steps |= {
-            "by rank, k=10": Steps(fusion="rrf"),
             **{f"convex {share}": Steps(fusion="convex", dense_weight=share) for share in (0.5, 0.7, 0.9)},
             "convex-minmax 0.5": Steps(fusion="convex-minmax", dense_weight=0.5),
         }
@@ -345,12 +359,12 @@ def main() -> None:
         if name == "xquad":
             languages = sorted(file.suffixes[0][1:] for file in path.glob("xquad.*.json")) if options.languages else ["en"]
             for language in languages:
-                run(xquad(path, language), options.store, embed, steps, list(METRICS), "hybrid")
+                run(taken(xquad(path, language)), options.store, embed, steps, list(METRICS), "hybrid")
         elif name == "squad":
             articles = json.loads(path.read_text(encoding="utf-8"))[::4]
-            run(squad_like("SQuAD train", articles, every=8), options.store, embed, steps, list(METRICS), "hybrid")
+            run(taken(squad_like("SQuAD train", articles, every=8)), options.store, embed, steps, list(METRICS), "hybrid")
         elif name in ("cranfield", "clapnq"):
-            run({"cranfield": cranfield, "clapnq": clapnq}[name](path), options.store, embed, steps, list(METRICS), "hybrid")
+            run(taken({"cranfield": cranfield, "clapnq": clapnq}[name](path)), options.store, embed, steps, list(METRICS), "hybrid")
         else:
             raise SystemExit(f"{item}: expected cranfield=, clapnq=, xquad= or squad=")
 
