@@ -132,7 +132,10 @@ def document(name: str, title: str, text: str) -> Document:
 
 
 def cranfield(folder: Path) -> Collection:
-    """Read the Cranfield collection; code 1 (a complete answer) has grade 4, code 4 grade 1, and -1 none."""
+    """Read the Cranfield collection: grade 4 for code 1 (a complete answer) down to 1 for code 4, and 5 for the code -1.
+
+    There is one -1 a question and no note on it; every search ranks these documents far above the others, so they are no refusals.
+    """
     documents = []
     for part in re.split(r"^\.I ", (folder / "cran.all.1400").read_text(encoding="latin-1"), flags=re.MULTILINE)[1:]:
         number, rest = part.split("\n", 1)
@@ -145,7 +148,7 @@ def cranfield(folder: Path) -> Collection:
         if not line.strip():
             continue
         query, name, code = (int(word) for word in line.split()[:3])
-        grades[query][f"document:{name}"] = 5 - code if code > 0 else 0
+        grades[query][f"document:{name}"] = 5 - code if code > 0 else 5
     asked = re.split(r"^\.I ", (folder / "cran.qry").read_text(), flags=re.MULTILINE)[1:]
     questions = [
         Question(text=" ".join(part.split("\n.W\n", 1)[1].split()), grades=grades[position], group=str(position))
@@ -335,6 +338,7 @@ def main() -> None:
     parser.add_argument("--languages", action="store_true")
     parser.add_argument("--words", action="store_true", help="the search by words alone, which needs no embedder")
     parser.add_argument("--fusions", action="store_true", help="every fusion, not only the default")
+    parser.add_argument("--whole", action="store_true", help="a document is one chunk, however long; the embedder reads its beginning")
     parser.add_argument("--every", type=int, default=1, help="take every Nth question, for what is slow")
     parser.add_argument("--rerank", action="append", default=[], metavar="NAME[=MODEL]")
     options = parser.parse_args()
@@ -352,6 +356,8 @@ def main() -> None:
         }
     for name in options.rerank:
         steps[f"hybrid + {name}"] = Steps(rerank=reranker(name), rerank_depth=20)
+    if options.whole:
+        SPLITTER["max_tokens"] = 100_000
     embed: Embed = HashedEmbed() if options.words else MiniLM()
     for item in options.sets:
         name, _, place = item.partition("=")
