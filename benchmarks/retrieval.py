@@ -376,7 +376,7 @@ def main() -> None:
 
 
 def reranker(name: str) -> Any:
-    """Open a reranking plug-in by its name, or by its module where it is not installed yet."""
+    """Open a reranking plug-in by its name, and its model behind an equals sign."""
     from groundtune import plugins
 
     use, _, model = name.partition("=")

@@ -75,6 +75,15 @@ def test_a_missing_file_of_synonyms_is_named(tmp_path: Path) -> None:
         _ = project.steps
 
 
+def test_check_names_wrong_synonyms_and_an_unknown_reranker_before_anything_runs(tmp_path: Path) -> None:
+    make_project(tmp_path / "project")
+    (tmp_path / "project" / "words.txt").write_text("alone\n")
+    project = opened(tmp_path, 'synonyms = "words.txt"\n\n[rerank]\nuse = "nonsense"\n')
+    told = [problem.message for problem in project.check().problems]
+    assert any("words.txt:1: one word alone" in message for message in told)
+    assert any("unknown rerank plug-in 'nonsense'" in message for message in told)
+
+
 def test_a_model_that_fails_to_write_queries_is_noted(tmp_path: Path) -> None:
     make_project(tmp_path / "project")
     (tmp_path / "project" / "script.json").write_text('{"never asked": "x"}')
