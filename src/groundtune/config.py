@@ -124,7 +124,7 @@ class ChatTable(Table):
 class EmbedTable(Table):
     """The embedder: a plug-in name, and what that plug-in needs."""
 
-    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, hashed, or one that is installed")
+    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, cohere, hashed, or one that is installed")
     model: str = Field("all-minilm-l6-v2", description="what the plug-in calls it; minilm has one model and ignores this")
     base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
     key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
@@ -132,7 +132,12 @@ class EmbedTable(Table):
     retries: Annotated[int, Field(ge=0)] = Field(
         4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
     )
-    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint)")
+    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint, cohere)")
+    query_prefix: str = Field("", description='what the model was trained to see before a question, such as "query: " (local, endpoint)')
+    document_prefix: str = Field("", description='what it was trained to see before a text, such as "passage: " (local, endpoint)')
+    million: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="price of a million tokens, in the currency of [costs] (endpoint, cohere)"
+    )
 
 
 class ChunksTable(Table):
@@ -164,12 +169,42 @@ class IndexTable(Table):
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server")
 
 
+class RerankTable(Table):
+    """The reranker: a plug-in name, and what that plug-in needs. Without ``use`` there is none."""
+
+    use: str | None = Field(None, description="rerank plug-in: local (a cross-encoder), endpoint, minilm, or one that is installed")
+    model: str = Field("", description="folder or Hugging Face id (local), or the server's name for it (endpoint)")
+    base_url: str | None = Field(None, description="of the server, before /rerank (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        2, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    depth: Positive = Field(20, description="fused passages that are reranked; the others are dropped")
+    batch: Positive | None = Field(None, description="pairs that are scored at once; 16 (local) or 100 (endpoint) without it")
+    million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens, in the currency of [costs] (endpoint)")
+
+
 class PassagesTable(Table):
-    """How many passages are shown, out of how many candidates of each search, fused with which constant."""
+    """How many passages are shown, out of how many candidates of each search, and what is done to them; switches are off by default."""
 
     limit: Positive = Field(3, description="passages that are shown with a question")
     candidates: Positive = Field(40, description="chunks that each of the two searches hands to the fusion")
-    rrf_k: Positive = Field(10, description="constant of reciprocal rank fusion; small trusts the top ranks more")
+    fusion: Literal["rrf", "convex", "convex-minmax"] = Field(
+        "convex", description="how the two searches become one: by score against the lowest possible or the lowest found, or by rank"
+    )
+    rrf_k: Positive = Field(10, description="constant of fusion by rank; small trusts the top ranks more")
+    dense_weight: Share | None = Field(
+        None, description="share of the search by meaning in the fusion, the search by words has the rest; 0.8 with convex, else 0.5"
+    )
+    synonyms: str | None = Field(
+        None, description="text file of words that mean the same here, one set a line: TOS, terminal operating system"
+    )
+    diversity: Share = Field(0.0, description="how much a passage that repeats another loses; 0 is off, 0.3 a usual start")
+    standalone: bool = Field(False, description="let the chat model rewrite a question that refers to earlier turns")
+    hyde: bool = Field(False, description="let the chat model imagine an answering passage, and search by its meaning too")
+    variants: Annotated[int, Field(ge=0, le=8)] = Field(0, description="other wordings that the chat model writes, each searched for")
+    parts: Annotated[int, Field(ge=0, le=8)] = Field(0, description="questions into which the chat model may split one, each searched for")
 
 
 class TuningTable(Table):
@@ -253,6 +288,7 @@ class Settings(Table):
     embed: EmbedTable = EmbedTable()
     chunks: ChunksTable = ChunksTable()
     index: IndexTable = Field(default_factory=lambda: IndexTable.model_validate({}))
+    rerank: RerankTable = RerankTable()
     passages: PassagesTable = PassagesTable()
     tuning: dict[str, TuningTable] = Field(default_factory=dict)
     arms: list[ArmTable] = Field(min_length=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from groundtune.errors import MissingExtra, UnknownName
 
-KINDS = ("loader", "chat", "embed", "index")
+KINDS = ("loader", "chat", "embed", "rerank", "index")
 
 
 @cache

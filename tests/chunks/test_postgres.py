@@ -18,6 +18,8 @@ from groundtune.testing.store_contract import StoreContract, written
 
 
 class TestPostgresStore(StoreContract):
+    conditions = any_script = False
+
     cases = 20
     role: str | None = "reader"
     exact_rows = search.EXACT_ROWS

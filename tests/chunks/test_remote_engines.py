@@ -21,6 +21,8 @@ from groundtune.testing.store_contract import StoreContract, written
 
 
 class TestWeaviate(StoreContract):
+    conditions = any_script = False
+
     recall_rows = 1000
     cases = 10
 
@@ -55,6 +57,8 @@ class TestWeaviate(StoreContract):
 
 
 class TestPinecone(StoreContract):
+    conditions = any_script = False
+
     recall_rows = 1000
     cases = 4
 

@@ -18,6 +18,8 @@ from groundtune.errors import ConfigError, EndpointError
 from groundtune.models import wire
 from groundtune.models.chat import Request
 from groundtune.models.endpoint import EndpointChat, EndpointEmbed, open_chat, open_embed
+from groundtune.models.endpoint_embed import open_cohere
+from groundtune.models.usage import Usage
 
 KEY = "sk-very-secret-4711"
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
@@ -299,3 +301,58 @@ def test_retry_after_may_be_a_date() -> None:
     assert 80 < found <= 90
     assert wire.retry_after(format_datetime(datetime.now(UTC) - timedelta(days=1))) == 0.0
     assert wire.retry_after("soon") is None
+
+
+def test_cohere_is_told_questions_from_documents(server: Server) -> None:
+    def answer(asked: Asked, number: int) -> Reply:
+        rows = [[len(text), 1.0] for text in asked.body["texts"]]
+        return Reply(body={"embeddings": {"float": rows}, "meta": {"billed_units": {"input_tokens": 7}}})
+
+    server.answer = answer
+    model = open_cohere({"model": "embed-x", "base_url": server.url, "retries": 1, "batch": 2, "million": 100.0})
+    vectors = model.documents(["aa", "a", "aaa"])
+    assert np.allclose(vectors[1], np.array([1, 1]) / np.sqrt(2))
+    model.query("how long")
+    asked = [(item.path, item.body["input_type"], item.body["texts"]) for item in server.asked]
+    assert asked[1:] == [
+        ("/v1/embed", "search_document", ["aaa", "aa"]),
+        ("/v1/embed", "search_document", ["a"]),
+        ("/v1/embed", "search_query", ["how long"]),
+    ]
+    assert all(item.body["embedding_types"] == ["float"] for item in server.asked)
+    assert (model.usage.requests, model.usage.tokens, round(model.usage.cost, 6)) == (4, 28, 0.0028)
+    assert model.fingerprint != open_embed_of(server).fingerprint
+
+
+def open_embed_of(server: Server) -> EndpointEmbed:
+    server.answer = embeddings
+    return embed(server, model="embed-x")
+
+
+@pytest.mark.parametrize("body", [{"embeddings": {"float": [[1.0, 2.0]] * 2}}, {"embeddings": [[1.0, 2.0]]}, {"embeddings": None}, {}])
+def test_wrong_vectors_of_cohere_are_refused(server: Server, body: Any) -> None:
+    server.script(Reply(body={"embeddings": {"float": [[1.0, 2.0]]}}), Reply(body=body))
+    model = open_cohere({"model": "embed-x", "base_url": server.url, "retries": 0})
+    with pytest.raises(EndpointError):
+        model.query("a")
+
+
+def test_a_question_is_asked_once_and_prefixes_are_sent(server: Server) -> None:
+    server.answer = embeddings
+    model = embed(server, query_prefix="query: ", document_prefix="passage: ")
+    assert np.allclose(model.query("a b"), model.query("a b"))
+    model.documents(["a b"])
+    assert [asked.body["input"] for asked in server.asked[1:]] == [["query: a b"], ["passage: a b"]]
+    assert model.fingerprint != embed(server).fingerprint
+    assert (model.usage.tokens, model.usage.estimated) == (model.usage.estimated, model.usage.estimated)
+    assert model.usage.estimated > 0
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_any_usage_is_counted_or_estimated(usage: Any) -> None:
+    for answer in (usage, {"usage": usage}, {"usage": {"total_tokens": usage}}, {"meta": {"billed_units": {"input_tokens": usage}}}):
+        counted = Usage()
+        counted.add(answer, 3)
+        assert counted.requests == 1
+        assert counted.tokens >= 0
+        assert counted.estimated in (0, 3)

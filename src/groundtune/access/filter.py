@@ -1,17 +1,23 @@
-"""A principal → the one predicate that every search asks before it ranks.
+"""A principal → the one predicate that every search asks before it ranks; the asker's own filter is ANDed to it and can only narrow.
 
-    allowed(ana).sql()                        array_has_any(readers, ['everyone', 'support'])
-    narrow(allowed(ana), {"version": "5"})    array_has_any(metadata, ['version=5']) AND array_has_any(readers, [...])
+    allowed(ana).sql()                                    array_has_any(readers, ['everyone', 'support'])
+    narrow(allowed(ana), {"version": "5"})                array_has_any(metadata, ['version=5']) AND array_has_any(readers, [...])
+    narrow(allowed(ana), {"version": ["4", "5"]})         array_has_any(metadata, ['version=4', 'version=5']) AND ...
+    narrow(allowed(ana), {"audience": {"not": "staff"}})  NOT array_has_any(metadata, ['audience=staff']) AND ...
 
-A filter of the asker's own can only narrow: it is ANDed, and the permission comes last.
+Ranges (``{"date": {"from": "2025-03"}}``) compare values as people do, which no engine's SQL does; ``settled`` turns them into "one of"
+over the values that the index holds. The algebra is in ``access/conditions.py``. The permission comes last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from groundtune.access.conditions import Filter, Labels, Range, parts_of, settled
 from groundtune.types import Principal
+
+__all__ = ["Filter", "Labels", "Predicate", "allowed", "literal", "narrow", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,21 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def narrow(predicate: Predicate, filter: Mapping[str, str] | None = None) -> str:
-    """Return the asker's filter AND the permission, the permission last, for list columns ``metadata`` (``name=value``) and ``readers``."""
-    return " AND ".join([*(_has(name, value) for name, value in sorted((filter or {}).items())), predicate.sql()])
+def narrow(predicate: Predicate, filter: Filter | None = None) -> str:
+    """Return the asker's filter AND the permission, the permission last, for list columns ``metadata`` (``name=value``) and ``readers``.
+
+    Raises ``InputError`` on a condition that is none, and ``ValueError`` on a range, which has to be ``settled`` before.
+    """
+    clauses = []
+    for part in parts_of(filter):
+        if isinstance(part, Range):
+            raise ValueError(f"the range on {part.name!r} was not settled before it was asked")
+        has = _has(Labels(part.name, part.values))
+        clauses.append(has if not part.negated else "true" if has == "false" else f"NOT {has}")
+    return " AND ".join([*clauses, predicate.sql()])
 
 
-def _has(name: str, value: str) -> str:
-    """Return the SQL for "the metadata has this". No document holds a NUL character, so to ask for one is to ask for nothing."""
-    wanted = f"{name}={value}"
-    return "false" if "\0" in wanted else f"array_has_any(metadata, [{literal(wanted)}])"
+def _has(labels: Labels) -> str:
+    """Return the SQL for "the metadata has one of these". No document holds a NUL character, so to ask for one is to ask for nothing."""
+    wanted = [literal(f"{labels.name}={value}") for value in sorted(labels.values) if "\0" not in f"{labels.name}{value}"]
+    return f"array_has_any(metadata, [{', '.join(wanted)}])" if wanted else "false"

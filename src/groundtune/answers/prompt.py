@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from groundtune.access.conditions import Filter, described
 from groundtune.files import fingerprint
 from groundtune.types import Document, Passage
 
@@ -82,7 +83,7 @@ def render(
     question: str,
     *,
     instructions: str,
-    filter: Mapping[str, str] | None = None,
+    filter: Filter | None = None,
     passages: Sequence[Block] = (),
     corpus: Sequence[Block] = (),
     shots: Sequence[Shot] = (),
@@ -96,7 +97,7 @@ def render(
     return tuple(messages)
 
 
-def _user(question: str, filter: Mapping[str, str], passages: Sequence[Block], corpus: Sequence[Block]) -> str:
+def _user(question: str, filter: Filter, passages: Sequence[Block], corpus: Sequence[Block]) -> str:
     parts = []
     if corpus:
         shown = "\n\n".join(DOCUMENT.format(source=b.source, heading=b.heading, text=b.text) for b in corpus)
@@ -106,6 +107,6 @@ def _user(question: str, filter: Mapping[str, str], passages: Sequence[Block], c
             PASSAGE.format(number=number, source=b.source, heading=b.heading, text=b.text) for number, b in enumerate(passages, start=1)
         )
         parts.append(PASSAGES.format(passages=shown))
-    narrowed = FILTER.format(filter=", ".join(f"{key} {value}" for key, value in sorted(filter.items()))) if filter else ""
+    narrowed = FILTER.format(filter=", ".join(f"{key} {described(value)}" for key, value in sorted(filter.items()))) if filter else ""
     parts.append(QUESTION.format(filter=narrowed, question=question.strip()))
     return "".join(parts)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundtune.access.filter import allowed
+from groundtune.access.filter import Filter, allowed
 from groundtune.answers.prompt import Block, Message, Shot, blocks_of, prompt_hash, render, reply_text
 from groundtune.answers.reply import Parsed, cite, parse, refuses
 from groundtune.files import fingerprint
 from groundtune.models.chat import Chat, Completion, Request
 from groundtune.types import Answer, Arm, ModelVersion, Passage, Principal, Seconds
 
-Retrieve = Callable[[str, Principal, Mapping[str, str]], tuple[Passage, ...]]
+Retrieve = Callable[[str, Principal, Filter], tuple[Passage, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Ask:
 
     question: str
     asker: Principal
-    filter: Mapping[str, str]
+    filter: Filter
     example_id: str | None = None
 
 

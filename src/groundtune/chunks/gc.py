@@ -105,7 +105,7 @@ def collect(store: Path, engine: Store, planned: Plan, *, record: Callable[[Inde
         engine.drop(table, tag)
     dropped = {item.table for item in (*planned.remove, *planned.leaving)} | {table for table, _ in planned.orphans}
     if isinstance(engine, Reclaims):
-        for table in sorted({version.table for version in manifest.versions(store) if version.engine == engine.place} - dropped):
+        for table in sorted({version.table for version in manifest.versions(store) if version.engine == engine.place} | dropped):
             engine.reclaim(table)
     return gone, stayed
 

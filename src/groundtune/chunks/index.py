@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from groundtune.access.filter import Predicate
+from groundtune.access.filter import Filter, Predicate
+from groundtune.errors import InputError
 from groundtune.types import Chunk, Place
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ class Index(Protocol):
     """Chunks that can be searched. Both searches filter before they rank, so hidden rows neither show nor use up the limit.
 
     Searches rank many and name them; ``chunks`` reads the few that are kept. ``allowed`` is what the asker may see; ``filter``
-    (metadata name → value) can only narrow it. All methods may be called by several threads at once.
+    (metadata name → condition; ``access.conditions.matches`` is its meaning) can only narrow it. All methods may be called by several
+    threads at once.
     """
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by BM25, best first. Any text is a query; none is an error."""
         ...
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Return up to ``limit`` chunks by cosine with ``vector`` (d,), best first."""
         ...
 
@@ -80,3 +82,16 @@ def from_kept(text: str) -> dict[str, Any]:
         "place": held.get("place", ""),
         "places": tuple(Place(start, name) for start, name in held.get("places", ())),
     }
+
+
+def equalities(filter: Filter | None, engine: str) -> dict[str, str]:
+    """Return a filter that only asks for equality, as name → value. Raises ``InputError`` for an engine that takes no other condition."""
+    found: dict[str, str] = {}
+    for name, condition in (filter or {}).items():
+        if not isinstance(condition, str):
+            raise InputError(
+                f"the filter on {name!r} is {condition!r}; the engine {engine} takes NAME=VALUE only",
+                "ask for one value, or take the engine lance; for example: groundtune ask … --filter version=5",
+            )
+        found[name] = condition
+    return found

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Predicate, literal, narrow
+from groundtune.access.conditions import Condition, Labels, parts_of
+from groundtune.access.filter import Filter, Predicate, literal, narrow, settled
 from groundtune.chunks.hot import Hot
 from groundtune.chunks.index import Hit, from_kept, kept, labels, sayable, search_text
 from groundtune.chunks.near import Near
@@ -114,6 +115,7 @@ class LanceIndex:
             table.checkout(tag)
         self._table = table
         self._rows = table.count_rows()
+        self._pinned = tag is not None
         # Only a tagged version never changes.
         self._small = tag is not None and self._rows <= EXACT_ROWS
         self._approximate = any("vector" in index.columns for index in table.list_indices())
@@ -127,7 +129,7 @@ class LanceIndex:
     def _hot(self) -> Hot:
         return Hot(self._table, self._rows, COLUMNS)
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
         from lancedb.query import MatchQuery
 
@@ -136,16 +138,16 @@ class LanceIndex:
         query = self._table.search(
             MatchQuery(text.replace("\x00", " ").encode("utf-8", "replace").decode(), "search_text"), query_type="fts"
         )
-        found = query.where(_where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
+        found = query.where(self._where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
         return _ranked(found["id"], found["_score"])
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine; exactly, where that is cheap."""
         import pyarrow.compute as pc
 
         if not self._rows:
             return []
-        where = _where(allowed, filter)
+        where = self._where(allowed, filter)
         if self._small:
             return self._hot.search(vector, where, limit)
         if self._approximate:
@@ -164,25 +166,45 @@ class LanceIndex:
         named = ", ".join(literal(item) for item in sayable(ids))
         if not named:
             return {}
-        where = f"id IN ({named}) AND ({_where(allowed, None)})"
+        where = f"id IN ({named}) AND ({self._where(allowed, None)})"
         rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
         return {row["id"]: chunk_of(row) for row in rows}
 
-    def explain(self, allowed: Predicate, filter: Mapping[str, str] | None = None) -> str:
+    def _where(self, allowed: Predicate, filter: Filter | None) -> str:
+        """Return the condition of a search. Which values lie in a range is read off the table: once, where it never changes."""
+        sought = settled(filter, lambda: self._labels if self._pinned else self._read_labels())
+        return narrow(Predicate(frozenset(sayable(allowed.groups))), _sayable(sought))
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        return self._read_labels()
+
+    def _read_labels(self) -> list[str]:
+        import pyarrow.compute as pc
+
+        held = self._table.search().select(["metadata"]).limit(max(1, self._rows)).to_arrow()["metadata"]
+        return [label for label in pc.unique(pc.list_flatten(held)).to_pylist() if label is not None]
+
+    def explain(self, allowed: Predicate, filter: Filter | None = None) -> str:
         """Return the engine's plan of a vector search, to see that the permission is answered from its index."""
         import numpy as np
 
         width = self._table.schema.field("vector").type.list_size
         query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
-            _where(allowed, filter), prefilter=True
+            self._where(allowed, filter), prefilter=True
         )
         return str(query.limit(1).explain_plan(True))
 
 
-def _where(allowed: Predicate, filter: Mapping[str, str] | None) -> str:
-    if len(sayable(labels(filter or {}))) < len(filter or {}):
-        return "false"
-    return narrow(Predicate(frozenset(sayable(allowed.groups))), filter)
+def _sayable(filter: Filter | None) -> Filter | None:
+    """Leave out the values that no row can hold: none equals them, and all are none of them."""
+    found: dict[str, Condition] = {}
+    for part in parts_of(filter):
+        if isinstance(part, Labels):
+            values = sayable(sorted(part.values)) if sayable([part.name]) else []
+            name = part.name if sayable([part.name]) else "name"
+            found[name] = {"not": values} if part.negated else values
+    return found
 
 
 def _ranked(ids: Any, scores: Any) -> list[Hit]:
@@ -214,7 +236,9 @@ def make_indices(table: Any) -> None:
 
     there = {column for index in table.list_indices() for column in index.columns}
     wanted: dict[str, Any] = {
-        "search_text": FTS(with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True),
+        "search_text": FTS(
+            base_tokenizer="icu/split", with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True
+        ),
         "readers": LabelList(),
         "metadata": LabelList(),
         "document_id": BTree(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from groundtune.access.filter import Predicate
+from groundtune.access.conditions import matches
+from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit, search_text
+from groundtune.chunks.words import words
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class MemoryIndex:
         self._chunks = list(chunks)
         self._vectors = vectors
         self._by_id = {chunk.id: chunk for chunk in chunks}
-        self._words = [Counter(re.findall(r"\w+", search_text(chunk).casefold())) for chunk in chunks]
+        self._words = [Counter(words(search_text(chunk))) for chunk in chunks]
 
     def count(self) -> int:
         """Return how many chunks there are."""
@@ -38,33 +39,28 @@ class MemoryIndex:
         known = {item: self._by_id[item] for item in ids if item in self._by_id}
         return {item: chunk for item, chunk in known.items() if allowed.permits(chunk.readers)}
 
-    def _visible(self, allowed: Predicate, filter: Mapping[str, str] | None) -> list[int]:
-        wanted = (filter or {}).items()
-        return [
-            number
-            for number, chunk in enumerate(self._chunks)
-            if allowed.permits(chunk.readers) and all(chunk.metadata.get(name) == value for name, value in wanted)
-        ]
+    def _visible(self, allowed: Predicate, filter: Filter | None) -> list[int]:
+        return [number for number, chunk in enumerate(self._chunks) if allowed.permits(chunk.readers) and matches(filter, chunk.metadata)]
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25; document frequencies are over all chunks, as in an engine."""
-        query = set(re.findall(r"\w+", text.casefold()))
+        query = set(words(text))
         total = len(self._chunks)
-        mean = sum(sum(words.values()) for words in self._words) / total if total else 0.0
+        mean = sum(sum(counts.values()) for counts in self._words) / total if total else 0.0
         scored = []
         for number in self._visible(allowed, filter):
-            words = self._words[number]
-            size = sum(words.values())
+            counts = self._words[number]
+            size = sum(counts.values())
             score = 0.0
-            for word in sorted(query & words.keys()):
+            for word in sorted(query & counts.keys()):
                 holders = sum(word in other for other in self._words)
                 rarity = math.log(1 + (total - holders + 0.5) / (holders + 0.5))
-                score += rarity * words[word] * (K1 + 1) / (words[word] + K1 * (1 - B + B * size / mean))
+                score += rarity * counts[word] * (K1 + 1) / (counts[word] + K1 * (1 - B + B * size / mean))
             if score > 0:
                 scored.append(Hit(self._chunks[number].id, score))
         return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine, exactly."""
         visible = self._visible(allowed, filter)
         if not visible:

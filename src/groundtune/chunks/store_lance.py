@@ -86,23 +86,23 @@ class LanceStore:
                 yield from (Row(*row) for row in zip(*columns, strict=True) if wanted is None or row[0] in wanted)
 
     def drop(self, table: str, tag: str) -> None:
-        """Remove the tag, then the files that no other tag and not the newest state needs; the whole table with its last tag."""
+        """Remove the tag, then the files that no other tag and not the newest state needs."""
         if table not in self._tables():
             return
         opened = self._database.open_table(table)
         if tag in opened.tags.list():
             opened.tags.delete(tag)
-        kept = opened.tags.list()
-        if not kept:
-            self._database.drop_table(table)
-        else:
+        if opened.tags.list():
             self.reclaim(table)
 
     def reclaim(self, table: str) -> None:
-        """Remove the files of states that lie before every published version: what later commits have replaced."""
+        """Remove the files of states that lie before every published version, and a table without any."""
+        if table not in self._tables():
+            return
         opened = self._database.open_table(table)
         kept = opened.tags.list()
         if not kept:
+            self._database.drop_table(table)
             return
         made = {item["version"]: item["timestamp"] for item in opened.list_versions()}
         oldest = min(made[item["version"]] for item in kept.values())

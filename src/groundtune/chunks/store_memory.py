@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Predicate
+from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit
 from groundtune.chunks.index_memory import MemoryIndex
 from groundtune.chunks.store import Held, held_of
@@ -114,10 +114,10 @@ class _Following:
     def count(self) -> int:
         return self._now().count()
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         return self._now().keyword(text, allowed, filter, limit)
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         return self._now().dense(vector, allowed, filter, limit)
 
     def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:

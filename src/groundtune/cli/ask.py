@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from groundtune.access import conditions
 from groundtune.cli.common import opened, say, say_json, verb
-from groundtune.errors import InputError
 
 if TYPE_CHECKING:
     from groundtune.types import Answer
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 @click.argument("question")
 @click.option("--arm", default="rag", show_default=True, help="which arm answers")
 @click.option("--as", "asker", required=True, help="who asks: a principal of the access file")
-@click.option("--filter", "-f", "filters", multiple=True, metavar="KEY=VALUE", help="narrow the documents, e.g. version=5")
+@click.option(
+    "--filter",
+    "-f",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="narrow the documents: version=5, version=4|5, audience!=staff, date>=2025-03, date<=2025-06",
+)
 @click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
 @verb
 def command(folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool) -> int:
     """Answer one question with citations."""
-    narrowed = {}
-    for item in filters:
-        key, equals, value = item.partition("=")
-        if not equals or not key or not value:
-            raise InputError(f"--filter {item!r}: expected KEY=VALUE", "for example: groundtune ask … --filter version=5")
-        narrowed[key] = value
-    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=narrowed)
+    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=conditions.read(filters))
     if as_json:
         say_json(answer)
         return 1 if answer.failure else 0

@@ -1,7 +1,6 @@
-"""Models behind an OpenAI-compatible server (vLLM, Ollama, llama.cpp, OpenAI): chat and embeddings by HTTP.
+"""Chat models behind an OpenAI-compatible server (vLLM, Ollama, llama.cpp, OpenAI). Embedders are in ``endpoint_embed``.
 
     POST {base_url}/chat/completions   {"model", "messages", "max_tokens", "temperature": 0, "seed", "response_format"?}
-    POST {base_url}/embeddings         {"model", "input": [texts]}
 
 The key is read from the environment variable that ``key_env`` names and goes into one header; it is in no message and no log.
 """
@@ -14,20 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from groundtune.errors import EndpointError
 from groundtune.files import fingerprint
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request
-from groundtune.models.embed import Vectors
+from groundtune.models.endpoint_embed import CHARACTERS_PER_TOKEN, CHECK, EndpointEmbed, open_embed
 from groundtune.models.wire import Refused, Wire, text_tokens
 
-CHECK = "see that the server runs and {table}.base_url, model and key_env are right, then type: groundtune check"
+__all__ = ["EndpointChat", "EndpointEmbed", "open_chat", "open_embed"]
+
 CONTEXT = 8192
-EMBED_TOKENS = 512
-# A rule of thumb of English tokenizers, rounded up so that a prompt is rather counted too long than too short.
-CHARACTERS_PER_TOKEN = 3
 PER_MESSAGE = 4
 NEW_LIMIT = "max_completion_tokens"
 # Wrong key, not allowed, no such model or path: the next question would fare no better.
@@ -37,11 +32,6 @@ HOPELESS = (401, 403, 404)
 def open_chat(settings: Mapping[str, Any]) -> EndpointChat:
     """Open a remote chat model: ``model``, ``base_url``, ``key_env``, ``timeout_seconds``, ``retries``, ``context``, ``batch``."""
     return EndpointChat(settings)
-
-
-def open_embed(settings: Mapping[str, Any]) -> EndpointEmbed:
-    """Open a remote embedder, with the same keys. Asks the server for one vector, to learn its dimensions."""
-    return EndpointEmbed(settings)
 
 
 class EndpointChat:
@@ -140,60 +130,3 @@ def _read(answer: Any) -> tuple[str, int, int, bool]:
         refusal = message.get("refusal")
         raise Refused(f"the server gave no text (finish reason {ended!r})" + (f": {refusal}" if isinstance(refusal, str) else ""))
     return text, *counted, ended == "length"
-
-
-class EndpointEmbed:
-    """A remote embedder. Vectors are normalised here, whatever the server does."""
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._wire = Wire(settings, "embed")
-        self.name = self._wire.model
-        self.max_tokens = int(settings.get("context") or EMBED_TOKENS)
-        self._batch = max(1, int(settings.get("batch") or 32))
-        self.dimensions = 0
-        self.dimensions = len(self._ask(["dimensions"])[0])
-        self.fingerprint = fingerprint("endpoint-embed", self._wire.base_url, self.name, self.dimensions, self.max_tokens)
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Return a cautious estimate of each text's tokens: the server's tokenizer is not known here."""
-        return [-(-len(text) // CHARACTERS_PER_TOKEN) + 2 for text in texts]
-
-    def documents(self, texts: Sequence[str]) -> Vectors:
-        """Return float32 unit vectors, shape (len(texts), dimensions). Raises ``EndpointError`` when one is missing or of another size."""
-        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
-        for batch in by_length([len(text) for text in texts], self._batch):
-            vectors[batch] = self._ask([texts[index] for index in batch])
-        return vectors
-
-    def query(self, text: str) -> Vectors:
-        """Return the unit vector of one question, shape (dimensions,)."""
-        vector: Vectors = self.documents([text])[0]
-        return vector
-
-    def _ask(self, texts: list[str]) -> Vectors:
-        try:
-            answer = self._wire.post("/embeddings", {"model": self.name, "input": texts, "encoding_format": "float"}, 0)
-        except Refused as error:
-            raise EndpointError(f"{self.name} at {self._wire.base_url}: {error}", CHECK.format(table="embed")) from error
-        try:
-            rows = sorted(answer["data"], key=lambda row: row["index"])
-            places = [row["index"] for row in rows]
-            vectors = [np.asarray(row["embedding"], dtype=np.float32) for row in rows]
-        except (KeyError, TypeError, ValueError):
-            raise self._wrong("answered something that is not a list of embeddings") from None
-        if places != list(range(len(texts))):
-            raise self._wrong(f"gave {len(places)} vectors for {len(texts)} texts")
-        sizes = {vector.shape for vector in vectors}
-        expected = (self.dimensions,) if self.dimensions else next(iter(sizes))
-        if sizes != {expected} or len(expected) != 1 or expected[0] < 1:
-            shown = sorted(size[0] if len(size) == 1 else 0 for size in sizes)
-            raise self._wrong(f"gave vectors of {shown} dimensions, expected {expected[0] if expected else 'one axis'}")
-        stacked = np.stack(vectors)
-        norms = np.linalg.norm(stacked, axis=1, keepdims=True)
-        if not np.isfinite(norms).all() or (norms == 0).any():
-            raise self._wrong("gave a vector of zeros, or one that is not finite")
-        unit: Vectors = stacked / norms
-        return unit
-
-    def _wrong(self, what: str) -> EndpointError:
-        return EndpointError(f"{self.name} at {self._wire.base_url} {what}", CHECK.format(table="embed"))

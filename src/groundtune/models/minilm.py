@@ -44,7 +44,7 @@ class MiniLM:
         # The file asks for 128 tokens, padded to 128; the model was trained on 256, and nothing is padded here.
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._threads = threads or _cores()
+        self.threads = threads or _cores()
         self._narrow = self._session(1)
         self.name = MODEL
         self.dimensions = int(self._narrow.get_outputs()[0].shape[-1])
@@ -62,7 +62,7 @@ class MiniLM:
         vectors = np.zeros((len(rows), self.dimensions), dtype=np.float32)
         # Longest first, so that no core is left with a long text at the end.
         order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             for index, vector in zip(order, pool.map(lambda index: _unit(self._narrow, rows[index]), order), strict=True):
                 vectors[index] = vector
         return vectors
@@ -71,10 +71,16 @@ class MiniLM:
         """Return the unit vector of one question, shape (384,): the same as ``documents`` gives it, sooner."""
         return _unit(self._wide, _cut(self._tokenizer.encode(text).ids))
 
+    def pieces(self, text: str) -> Vectors:
+        """Return a unit vector for each word piece, shape (pieces, 384), without the two special ones."""
+        hidden = _hidden(self._narrow, _cut(self._tokenizer.encode(text).ids))[1:-1]
+        unit: Vectors = hidden / np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-12)
+        return unit
+
     @cached_property
     def _wide(self) -> Any:
         """All cores on one text. The bits are those of one core: integer sums do not depend on their order."""
-        return self._session(self._threads) if self._threads > 1 else self._narrow
+        return self._session(self.threads) if self.threads > 1 else self._narrow
 
     def _session(self, threads: int) -> Any:
         options = onnxruntime.SessionOptions()
@@ -86,10 +92,15 @@ class MiniLM:
         return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 
 
-def _unit(session: Any, ids: list[int]) -> Vectors:
+def _hidden(session: Any, ids: list[int]) -> Vectors:
     tokens = np.asarray([ids], dtype=np.int64)
     feeds = {"input_ids": tokens, "attention_mask": np.ones_like(tokens), "token_type_ids": np.zeros_like(tokens)}
-    mean = np.asarray(session.run(None, feeds)[0], dtype=np.float32)[0].mean(axis=0)
+    states: Vectors = np.asarray(session.run(None, feeds)[0], dtype=np.float32)[0]
+    return states
+
+
+def _unit(session: Any, ids: list[int]) -> Vectors:
+    mean = _hidden(session, ids).mean(axis=0)
     unit: Vectors = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return unit
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from groundtune.access.filter import Filter
 from groundtune.answers.respond import Ask, respond
 from groundtune.errors import InputError, StateError
 from groundtune.project.arms import arm_named, tools_for, why_not_run
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
-def ask(project: Project, question: str, arm_name: str, asker_name: str, filter: Mapping[str, str]) -> Answer:
+def ask(project: Project, question: str, arm_name: str, asker_name: str, filter: Filter) -> Answer:
     """Answer as an arm would. Raises ``InputError`` for an empty question and ``StateError`` where the arm cannot run."""
     if not question.strip():
         raise InputError("the question is empty", 'type: groundtune ask "How long is a slot?"')

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groundtune.errors import ConfigError, GroundtuneError, StateError
+from groundtune import plugins
+from groundtune.errors import ConfigError, GroundtuneError, StateError, UnknownName
 from groundtune.project import content as contents
 from groundtune.project.estimate import Line, estimate
 
@@ -36,6 +37,7 @@ def check(project: Project) -> Report:
 
     content, problems = contents.read(project.folder, project.settings)
     problems += _rubric(project)
+    problems += _search(project)
     if content is None:
         return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
     splits = Counter(example.split for example in content.examples)
@@ -81,6 +83,23 @@ def _shots(project: Project, content: contents.Content) -> list[GroundtuneError]
             shots_for(arm, content, house_of(project.settings, content))
         except StateError as error:
             problems.append(error)
+    return problems
+
+
+def _search(project: Project) -> list[GroundtuneError]:
+    """Return what is wrong with the steps of the search, without loading a model."""
+    from groundtune.passages.synonyms import load
+
+    table, use = project.settings.passages, project.settings.rerank.use
+    problems: list[GroundtuneError] = []
+    if table.synonyms:
+        try:
+            load(project.folder / table.synonyms)
+        except GroundtuneError as error:
+            problems.append(error)
+    if use and use not in plugins.known("rerank"):
+        hint = "correct rerank.use, then type: groundtune check"
+        problems.append(UnknownName.of("rerank plug-in", use, plugins.known("rerank"), hint))
     return problems
 
 

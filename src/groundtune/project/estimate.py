@@ -66,7 +66,7 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
             read=corpus,
             written=0,
             minutes=corpus / EMBEDDING_TOKENS_SECOND / 60 if settings.embed.use in ("minilm", "hashed") else None,
-            money=0.0,
+            money=corpus * settings.embed.million / 1e6,
         )
     ]
 

@@ -118,7 +118,7 @@ def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
         content.split_fingerprint("test"),
         {name: principal.groups for name, principal in content.principals.items()},
         index if arm.retrieves else None,
-        project.settings.passages.model_dump() if arm.retrieves else None,
+        [project.settings.passages.model_dump(), project.steps.identity] if arm.retrieves else None,
         content.documents_fingerprint if arm.whole_corpus else None,
         tools.shots,
         None if tools.adapter is None else tools.adapter.id,

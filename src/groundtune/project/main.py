@@ -15,11 +15,13 @@ from groundtune.project import lock as locks
 from groundtune.types import Answer, Arm, Decision, ModelVersion, Passage, Principal
 
 if TYPE_CHECKING:
+    from groundtune.access.filter import Filter
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.store import Store
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
+    from groundtune.passages.retrieve import Steps
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
@@ -95,16 +97,39 @@ class Project:
             raise UnknownName.of("principal", name, list(people), hint)
         return people[name]
 
+    @cached_property
+    def steps(self) -> Steps:
+        """What is done for a question beside the two searches, as [passages] and [rerank] say."""
+        from groundtune.passages.retrieve import Steps
+        from groundtune.passages.synonyms import load
+
+        table, rerank = self.settings.passages, self.settings.rerank
+        writes = table.standalone or table.hyde or table.variants or table.parts
+        return Steps(
+            fusion=table.fusion,
+            dense_weight=table.dense_weight,
+            synonyms=load(self.folder / table.synonyms) if table.synonyms else None,
+            rerank=plugins.load("rerank", rerank.use)(rerank.model_dump()) if rerank.use else None,
+            rerank_depth=rerank.depth,
+            diversity=table.diversity,
+            chat=self.chat if writes else None,
+            seed=self.settings.project.seed,
+            standalone=table.standalone,
+            hyde=table.hyde,
+            variants=table.variants,
+            parts=table.parts,
+        )
+
     def retriever(self, limit: int | None = None) -> Retrieve:
         """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
         from groundtune.chunks.build import open_live
-        from groundtune.passages.retrieve import retrieve
+        from groundtune.passages import retrieve as passages
 
         index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter, engine=self.store)
-        table = self.settings.passages
+        table, steps = self.settings.passages, self.steps
 
-        def search(question: str, principal: Principal, filter: Mapping[str, str]) -> tuple[Passage, ...]:
-            return retrieve(
+        def search(question: str, principal: Principal, filter: Filter) -> tuple[Passage, ...]:
+            found = passages.search(
                 question,
                 principal,
                 index=index,
@@ -113,7 +138,11 @@ class Project:
                 candidates=table.candidates,
                 rrf_k=table.rrf_k,
                 filter=filter or None,
+                steps=steps,
             )
+            for note in found.notes:
+                self.progress.note(f"search: {note}")
+            return found.passages
 
         return search
 
@@ -173,7 +202,7 @@ class Project:
 
         return tune(self, names)
 
-    def ask(self, question: str, *, arm: str, asker: str, filter: Mapping[str, str] | None = None) -> Answer:
+    def ask(self, question: str, *, arm: str, asker: str, filter: Filter | None = None) -> Answer:
         """Answer one question. The answer holds its passages, why each was allowed, and the exact prompt."""
         from groundtune.project.ask import ask
 

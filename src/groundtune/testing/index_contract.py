@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
+from groundtune.access.conditions import Filter, matches
 from groundtune.access.filter import Predicate
 from groundtune.chunks.index import Hit, Index
 from groundtune.chunks.index_memory import MemoryIndex
+from groundtune.errors import InputError
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -24,6 +28,29 @@ WIDTH = 24
 WORDS = "slot gate kiosk token haulier invoice credit refund leave salary breach webhook export yard driver".split()
 GROUPS = ("everyone", "support", "finance", "security", 'it\'s "odd"')
 QUERIES = ("slot gate", "refund", "AND OR NOT ( ) : \" ' * ~ ^", "🚚 emoji", "the of and", "", "zzzz", "x" * 3000, "null\x00byte")
+
+CONDITIONS: tuple[Filter, ...] = (
+    {"version": ["4.9", "5.0"]},
+    {"version": []},
+    {"version": ["it's", "') OR true --"]},
+    {"version": {"not": "4.10"}},
+    {"version": {"not": ["4.9", "it's", "null\x00byte"]}},
+    {"version": {"not": []}},
+    {"date": {"from": "2025-03"}},
+    {"date": {"to": "2025-02"}},
+    {"version": {"from": "4.10", "to": "5"}},
+    {"version": {"from": "5.0"}, "date": {"not": "2025-03-02"}},
+    {"nothing": {"from": "1"}},
+    {"nothing": {"not": "here"}},
+)
+SCRIPTS = (
+    ("पुस्तकालय में हिन्दी की किताबें मिलती हैं", "हिन्दी"),
+    ("รถไฟออกจากสถานีตอนเช้าทุกวัน", "สถานี"),
+    ("北京大学的学生在图书馆学习", "图书馆"),
+    ("تقع المكتبة الكبيرة في وسط المدينة", "المكتبة"),
+    ("この駅では電車の切符を買えます", "電車"),
+    ("Die Größe des Containers wird geprüft", "größe"),
+)
 
 
 def made(count: int, seed: int) -> tuple[list[Chunk], np.ndarray]:
@@ -92,6 +119,10 @@ def sieved(count: int, seed: int) -> tuple[list[Chunk], np.ndarray, np.ndarray]:
 class IndexContract:
     """Permissions, filters and limits that hold in both searches of any index."""
 
+    # An engine that takes equality filters only, or finds words by blanks alone, says so here; the first is then an error, not a guess.
+    conditions = True
+    any_script = True
+
     # Rows of the test of recall: at least 1000, so that one in a thousand is a row.
     recall_rows = 2000
 
@@ -99,9 +130,7 @@ class IndexContract:
         """Return your index of these chunks and unit vectors (n, 24)."""
         raise TypeError("say how to build your index: override build()")
 
-    def _both(
-        self, index: Index, text: str, vector: np.ndarray, may: Predicate, filter: dict[str, str] | None, limit: int
-    ) -> list[list[Hit]]:
+    def _both(self, index: Index, text: str, vector: np.ndarray, may: Predicate, filter: Filter | None, limit: int) -> list[list[Hit]]:
         return [index.keyword(text, may, filter, limit), index.dense(vector, may, filter, limit)]
 
     def test_nobody_sees_what_they_may_not(self) -> None:
@@ -151,7 +180,7 @@ class IndexContract:
             stranger = Predicate(frozenset([odd]))
             assert self._both(index, "slot gate", vectors[0], stranger, None, 60) == [[], []]
             assert index.chunks([chunk.id for chunk in chunks], stranger) == {}
-            for filter in ({"version": odd}, {odd: "4"}, {odd: odd}):
+            for filter in ({"version": odd}, {odd or "v": "4"}, {odd or "v": odd}):
                 assert self._both(index, "slot gate", vectors[0], may, filter, 60) == [[], []]
             for found in self._both(index, odd, vectors[1], may, None, 60):
                 assert {hit.id for hit in found} <= seen
@@ -180,6 +209,44 @@ class IndexContract:
             whole = self._both(index, "slot gate", vectors[5], may, None, 90)
             for all_of_it, found in zip(whole, self._both(index, "slot gate", vectors[5], may, filter, 90), strict=True):
                 assert {hit.id for hit in found} == {hit.id for hit in all_of_it} & matching
+
+    def test_every_condition_means_what_it_says(self) -> None:
+        """One of, none of and ranges let through what ``access.conditions.matches`` does, in both searches; chunks may lack a name."""
+        from dataclasses import replace
+
+        chunks, vectors = made(90, 13)
+        dates = ("2025-02-28", "2025-03-02", "2024-12-31", "", "soon")
+        for number, chunk in enumerate(chunks):
+            metadata = {"version": ("4.9", "4.10", "5.0-rc1", "5.0", "it's")[number % 5], "date": dates[number // 5 % 5]}
+            chunks[number] = replace(chunk, metadata={key: value for key, value in metadata.items() if value and number % 7})
+        index = self.build(chunks, vectors)
+        may = Predicate(frozenset(["everyone", "support"]))
+        whole = self._both(index, "slot gate", vectors[5], may, None, 90)
+        for filter in CONDITIONS:
+            if not self.conditions and not all(isinstance(condition, str) for condition in filter.values()):
+                with pytest.raises(InputError, match="VALUE only"):
+                    index.keyword("slot", may, filter, 9)
+                with pytest.raises(InputError, match="VALUE only"):
+                    index.dense(vectors[5], may, filter, 9)
+                continue
+            matching = {chunk.id for chunk in chunks if matches(filter, chunk.metadata)}
+            for all_of_it, found in zip(whole, self._both(index, "slot gate", vectors[5], may, filter, 90), strict=True):
+                assert {hit.id for hit in found} == {hit.id for hit in all_of_it} & matching, filter
+
+    def test_words_are_found_in_any_script(self) -> None:
+        """A word is found in Hindi (vowel signs), Thai and Chinese (no blanks between words) and Arabic, inside a longer sentence."""
+        from dataclasses import replace
+
+        chunks, vectors = made(30, 14)
+        everyone = frozenset(["everyone"])
+        for number, (text, _) in enumerate(SCRIPTS):
+            chunks[number] = replace(chunks[number], text=text, readers=everyone)
+        index = self.build(chunks, vectors)
+        for number, (_, word) in enumerate(SCRIPTS):
+            if not self.any_script:
+                pytest.skip("this engine finds words by blanks and punctuation")
+            found = index.keyword(word, Predicate(everyone), None, 3)
+            assert found and found[0].id == chunks[number].id, word
 
     def test_dense_ranks_as_the_exact_index_does(self) -> None:
         """The order and the cosines are those of exact arithmetic."""

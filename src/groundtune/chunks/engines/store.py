@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from groundtune.access.filter import Predicate
+from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
-from groundtune.chunks.index import Hit, labels, sayable
+from groundtune.chunks.index import Hit, equalities, labels, sayable
 from groundtune.chunks.store import Held, by_document, held_of
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
@@ -191,7 +191,7 @@ class RowIndex:
         """Return how many chunks there are, hidden ones included."""
         return self._total()
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25: in the database where it does that, else over the rows that hold a word of the text and may be seen."""
         asked = sorted(set(words_of(text.encode("utf-8", "replace").decode())))
         where = self._where(allowed, filter)
@@ -204,7 +204,7 @@ class RowIndex:
         found = self._rows.find(self._table, replace(where, words=tuple(asked)))
         return ranked(((row.payload["chunk_id"], row.payload["search_text"]) for row in found), asked, self._total(), limit)
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine, as the database does."""
         import numpy as np
 
@@ -226,9 +226,9 @@ class RowIndex:
                 found[row.payload["chunk_id"]] = chunk_of(row.payload)
         return found
 
-    def _where(self, allowed: Predicate, filter: Mapping[str, str] | None) -> Where | None:
+    def _where(self, allowed: Predicate, filter: Filter | None) -> Where | None:
         """Return the asker's filter and permission as a condition; ``None`` where nothing can meet it."""
-        groups, wanted = tuple(sayable(sorted(allowed.groups))), labels(filter or {})
+        groups, wanted = tuple(sayable(sorted(allowed.groups))), labels(equalities(filter, self._rows.place))
         if not groups or len(sayable(wanted)) < len(wanted):
             return None
         return Where(groups=groups, at=self._at(), labels=tuple(wanted))

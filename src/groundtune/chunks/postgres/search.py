@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Predicate
-from groundtune.chunks.index import Hit, from_kept, labels, sayable
+from groundtune.access.filter import Filter, Predicate
+from groundtune.chunks.index import Hit, equalities, from_kept, labels, sayable
 from groundtune.chunks.postgres.connect import Connections
 from groundtune.chunks.postgres.tables import ALIVE, named
 from groundtune.types import Chunk
@@ -86,7 +86,7 @@ class PostgresIndex:
         """Return how many chunks there are, hidden ones included."""
         return self._totals()[0]
 
-    def keyword(self, text: str, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25 over the words that Postgres' English configuration finds: stemmed, without stop words."""
         given = self._given(allowed, filter)
         if given is None or not text.strip():
@@ -99,7 +99,7 @@ class PostgresIndex:
         given.update(text=asked, total=total, mean=max(mean, 1.0), limit=limit)
         return [Hit(name, float(score)) for name, score in self._ask(_WORDS, given)]
 
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Mapping[str, str] | None, limit: int) -> list[Hit]:
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine; exactly, where that is cheap."""
         import numpy as np
 
@@ -120,10 +120,10 @@ class PostgresIndex:
         given.update(ids=sayable(ids))
         return {row[0]: _chunk(row) for row in self._ask(_CHUNKS, given)}
 
-    def _given(self, allowed: Predicate, filter: Mapping[str, str] | None) -> dict[str, Any] | None:
+    def _given(self, allowed: Predicate, filter: Filter | None) -> dict[str, Any] | None:
         """Return what the asker's condition needs; ``None`` where nothing can meet it."""
         groups = sayable(sorted(allowed.groups))
-        wanted = labels(filter or {})
+        wanted = labels(equalities(filter, "pgvector"))
         if not groups or len(sayable(wanted)) < len(wanted):
             return None
         return {"groups": groups, "labels": wanted, "at": self._at, "alive": ALIVE}

@@ -46,7 +46,9 @@ class LocalEmbed:
         self.dimensions = int(self._model.config.hidden_size)
         self.max_tokens = _most_tokens(folder, self._model.config, settings.get("context"))
         self._batch = int(settings.get("batch") or 32)
-        self.fingerprint = fingerprint("local-embed", source, str(dtype), self.max_tokens, "mean", 1)
+        self._prefixes = [str(settings.get(f"{kind}_prefix") or "") for kind in ("document", "query")]
+        said = self._prefixes if any(self._prefixes) else []
+        self.fingerprint = fingerprint("local-embed", source, str(dtype), self.max_tokens, "mean", 1, *said)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special tokens included."""
@@ -56,15 +58,18 @@ class LocalEmbed:
 
     def documents(self, texts: Sequence[str]) -> Vectors:
         """Return float32 unit vectors, shape (len(texts), dimensions). A text over ``max_tokens`` is cut there."""
+        return self._batched([self._prefixes[0] + text for text in texts])
+
+    def query(self, text: str) -> Vectors:
+        """Return the unit vector of one question, shape (dimensions,)."""
+        vector: Vectors = self._batched([self._prefixes[1] + text])[0]
+        return vector
+
+    def _batched(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         for batch in by_length(self.count(texts), self._batch):
             vectors[batch] = self._embed([texts[index] for index in batch])
         return vectors
-
-    def query(self, text: str) -> Vectors:
-        """Return the unit vector of one question, shape (dimensions,)."""
-        vector: Vectors = self.documents([text])[0]
-        return vector
 
     @torch.inference_mode()
     def _embed(self, texts: list[str]) -> Vectors:
