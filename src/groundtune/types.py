@@ -46,7 +46,10 @@ class Document:
 class Chunk:
     """A piece of a document that is searched as one. ``document.text[start:end] == text``, in characters.
 
-    ``ordinal`` counts from 0 within the document; ``heading_path`` is the headings above it, outermost first.
+    ``ordinal`` counts from 0 within the document; ``heading_path`` is the headings above it, outermost first. ``lead`` is the blanks
+    between the chunk before it and itself, so that neighbours can be put together again exactly. ``reads`` is the first and the last
+    ordinal of the chunks that are read when this one is found; ``None``: itself alone. ``context`` is the line that is searched before
+    the text; ``None``: its title and headings.
     """
 
     id: str
@@ -61,11 +64,14 @@ class Chunk:
     readers: frozenset[str]
     tokens: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    lead: str = ""
+    reads: tuple[int, int] | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk that was found for a question, and why it was shown.
+    """A chunk that was found for a question, and why it was shown; where more is read than is searched, the wider text around it.
 
     ``score`` is the fused score; ``found_by`` holds the rank (from 1) in each search that found it; ``similarity`` is the cosine
     with the question, or ``None`` when no vector search ran; ``allowed_by`` names the reader groups that let the asker see it.

@@ -25,7 +25,7 @@ from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
 
 # Counted up when the splitter cuts the same text in another way, or the searched text of a chunk changes.
-ALGORITHM = 1
+ALGORITHM = 2
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
@@ -39,14 +39,14 @@ class _Change:
     gone: tuple[str, ...]
 
 
-def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, int]) -> str:
+def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
     contents = sorted((item.id, item.content_hash, sorted(item.readers)) for item in documents)
     return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
 
 
 def sync(
-    documents: Sequence[Document], *, embed: Embed, splitter: Mapping[str, int], store: Path, progress: Progress | None = None
+    documents: Sequence[Document], *, embed: Embed, splitter: Mapping[str, Any], store: Path, progress: Progress | None = None
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that is live now.
 
@@ -74,7 +74,7 @@ def _built(
     wanted: str,
     before: IndexVersion | None,
     embed: Embed,
-    splitter: Mapping[str, int],
+    splitter: Mapping[str, Any],
     store: Path,
     progress: Progress,
 ) -> IndexVersion:
@@ -184,7 +184,7 @@ def _count_back(table: Any, documents: Sequence[Document], chunks: Mapping[str, 
     return {document.id: present[document.id][2] for document in documents}
 
 
-def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tuple[lance.LanceIndex, IndexVersion]:
+def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, Any]) -> tuple[lance.LanceIndex, IndexVersion]:
     """Open the live version for searching. Raises ``StaleIndex`` before the first ingestion, or for another embedder or splitter."""
     version = manifest.live(store)
     if version is None:
@@ -207,7 +207,7 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int]) -> tupl
     return lance.LanceIndex(database.open_table(version.table), version.tag), version
 
 
-def verify(store: Path, *, embed: Embed, splitter: Mapping[str, int], documents: Sequence[Document]) -> list[str]:
+def verify(store: Path, *, embed: Embed, splitter: Mapping[str, Any], documents: Sequence[Document]) -> list[str]:
     """Compare the live version with its manifest and with the documents; return what differs, in words."""
     index, version = open_live(store, embed=embed, splitter=splitter)
     table = lance.connect(store / "lance").open_table(version.table)

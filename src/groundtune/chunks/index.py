@@ -46,8 +46,10 @@ class Index(Protocol):
 
 
 def search_text(chunk: Chunk) -> str:
-    """Return what is searched for a chunk: its title and headings as a line of context, then its text."""
-    context = " › ".join(dict.fromkeys(part for part in (chunk.title, *chunk.heading_path) if part))
+    """Return what is searched for a chunk: its line of context (by default its title and headings), then its text."""
+    context = chunk.context
+    if context is None:
+        context = " › ".join(dict.fromkeys(part for part in (chunk.title, *chunk.heading_path) if part))
     return f"{context}\n{chunk.text}" if context else chunk.text
 
 

@@ -40,6 +40,9 @@ COLUMNS = (
     "readers",
     "tokens",
     "metadata_json",
+    "lead",
+    "reads",
+    "context",
 )
 
 
@@ -76,6 +79,9 @@ def schema(dimensions: int) -> Any:
             pa.field("tokens", pa.int32()),
             pa.field("metadata", texts),
             pa.field("metadata_json", pa.string()),
+            pa.field("lead", pa.string()),
+            pa.field("reads", pa.list_(pa.field("item", pa.int32()))),
+            pa.field("context", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
         ]
     )
@@ -100,6 +106,9 @@ def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
         "tokens": [chunk.tokens for chunk in chunks],
         "metadata": [labels(chunk.metadata) for chunk in chunks],
         "metadata_json": [json.dumps(dict(chunk.metadata), sort_keys=True, ensure_ascii=False) for chunk in chunks],
+        "lead": [chunk.lead for chunk in chunks],
+        "reads": [None if chunk.reads is None else list(chunk.reads) for chunk in chunks],
+        "context": [chunk.context for chunk in chunks],
         "vector": list(vectors.astype("float32")),
     }
     return pa.table(columns, schema=schema(vectors.shape[1]))
@@ -195,6 +204,9 @@ def chunk_of(row: Mapping[str, Any]) -> Chunk:
         readers=frozenset(row["readers"] or ()),
         tokens=row["tokens"],
         metadata=json.loads(row["metadata_json"]),
+        lead=row["lead"] or "",
+        reads=None if row["reads"] is None else (row["reads"][0], row["reads"][1]),
+        context=row["context"],
     )
 
 
