@@ -122,7 +122,8 @@ def _fitted(text: str, todo: list[Unit], count: Count, max_tokens: int, fixed: i
         new = [index for index, unit in enumerate(todo) if unit.tokens < 0]
         sizes = count([text[todo[index].start : todo[index].end] for index in new]) if new else []
         for index, size in zip(new, sizes, strict=True):
-            todo[index] = replace(todo[index], tokens=max(0, size - fixed))
+            # At least one, though a tokenizer may see nothing in it: runs of units stay short, and can be halved.
+            todo[index] = replace(todo[index], tokens=max(1, size - fixed))
         done: list[Unit] = []
         led = 0
         room = max_tokens - fixed
