@@ -212,7 +212,7 @@ SLOW: dict[str, Callable[[int], str]] = {
     "empty headings": lambda n: "#\n" * (n // 10),
     "one long heading": lambda n: "# " + "word " * (n // 5),
     "a table": lambda n: "| a | b |\n| - | - |\n" + "| 1 | 2 |\n" * (n // 10),
-    "marks of quotes": lambda n: "> " * (n // 200) + "x\n" + "y\n" * (n // 10),
+    "marks of quotes": lambda n: "> " * (n // 1200) + "x\n" + "y\n" * (n // 10),
     "a list within a list": lambda n: "".join("  " * (i % 12) + f"- i{i}\n" for i in range(n // 20)),
 }
 

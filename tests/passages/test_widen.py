@@ -16,8 +16,8 @@ from groundtune.chunks.split import split
 from groundtune.files import fingerprint
 from groundtune.models.hashed import open as hashed
 from groundtune.passages.retrieve import retrieve
-from groundtune.passages.widen import wide
-from groundtune.types import Chunk, Document, Principal
+from groundtune.passages.widen import wide, widened
+from groundtune.types import Chunk, Document, Passage, Principal
 
 EMBED = hashed({"model": "hashed-32"})
 WORDS = "slot gate kiosk token haulier invoice credit refund leave salary".split()
@@ -124,14 +124,17 @@ def test_a_hidden_neighbour_ends_the_wider_text_even_in_its_middle() -> None:
 def test_overlapping_windows_are_one_passage_and_make_room_for_the_next() -> None:
     chunks = MADE["sentence"]
     asker = Principal(id="p", groups=frozenset(["everyone"]))
-    question = f"{chunks[2].text} {chunks[3].text}"
-    alone = retrieve(question, asker, index=index_of([replace(chunk, reads=None) for chunk in chunks]), embed=EMBED, limit=2)
-    assert {passage.chunk.ordinal for passage in alone} == {2, 3}
-    found = retrieve(question, asker, index=index_of(chunks), embed=EMBED, limit=2)
-    assert len(found) == 2
+    given = [
+        Passage(chunk=chunks[number], rank=rank, score=1 / rank, similarity=0.1 * rank, found_by={"dense": rank}, allowed_by=("everyone",))
+        for rank, number in enumerate((1, 12, 3, 14, 2), start=1)
+    ]
+    found = widened(given, index=index_of(chunks), may=allowed(asker), limit=3)
+    assert [(passage.rank, passage.chunk.id) for passage in found] == [(1, chunks[1].id), (2, chunks[12].id)]
     reads = found[0].chunk.reads
-    assert reads is not None and reads[0] <= 2 and reads[1] >= 3
-    assert found[0].found_by == {"bm25": 1, "dense": 1}
+    assert reads is not None and reads[0] <= 1 and reads[1] >= 4
+    assert (found[0].found_by, found[0].similarity) == ({"dense": 1}, 0.5)
+    [only] = widened(given, index=index_of(chunks), may=allowed(asker), limit=1)
+    assert only.chunk.id == chunks[1].id and only.chunk.reads == chunks[1].reads
 
 
 def test_a_quote_next_to_what_was_found_is_cited_at_its_exact_place() -> None:
@@ -145,5 +148,5 @@ def test_a_quote_next_to_what_was_found_is_cited_at_its_exact_place() -> None:
 
 def test_neighbours_of_another_version_of_the_document_are_not_put_together() -> None:
     first, second, third, *_ = [chunk for chunk in MADE["sentence"] if chunk.document_id == "document:d0.md"]
-    for odd in (replace(second, document_hash="f" * 16), replace(second, lead="   "), replace(second, metadata={"version": "4"})):
+    for odd in (replace(second, document_hash="f" * 16), replace(second, lead=second.lead + " "), replace(second, metadata={"version": "4"})):
         assert wide(first, {odd.id: odd, third.id: third}) == first
