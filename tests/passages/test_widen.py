@@ -84,9 +84,7 @@ def test_a_wider_passage_is_exact_and_holds_nothing_that_its_chunk_or_its_asker_
         chunk = passage.chunk
         assert DOCUMENTS[chunk.document_id].text[chunk.start : chunk.end] == chunk.text
         inside = [
-            item
-            for item in chunks
-            if item.document_id == chunk.document_id and max(item.start, chunk.start) < min(item.end, chunk.end)
+            item for item in chunks if item.document_id == chunk.document_id and max(item.start, chunk.start) < min(item.end, chunk.end)
         ]
         assert all(item.readers == chunk.readers and groups & item.readers for item in inside)
         assert len({item.heading_path[:2] for item in inside}) == 1
@@ -148,5 +146,9 @@ def test_a_quote_next_to_what_was_found_is_cited_at_its_exact_place() -> None:
 
 def test_neighbours_of_another_version_of_the_document_are_not_put_together() -> None:
     first, second, third, *_ = [chunk for chunk in MADE["sentence"] if chunk.document_id == "document:d0.md"]
-    for odd in (replace(second, document_hash="f" * 16), replace(second, lead=second.lead + " "), replace(second, metadata={"version": "4"})):
+    for odd in (
+        replace(second, document_hash="f" * 16),
+        replace(second, lead=second.lead + " "),
+        replace(second, metadata={"version": "4"}),
+    ):
         assert wide(first, {odd.id: odd, third.id: third}) == first

@@ -7,7 +7,7 @@ next one and used, since the difference is taken against the table itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from groundtune.types import Chunk, Document
 
 # Counted up when the splitter cuts the same text in another way, or the searched text of a chunk changes.
 ALGORITHM = 2
+
+Describe = Callable[[Sequence[Chunk]], list[Chunk]]
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
@@ -46,9 +48,15 @@ def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[st
 
 
 def sync(
-    documents: Sequence[Document], *, embed: Embed, splitter: Mapping[str, Any], store: Path, progress: Progress | None = None
+    documents: Sequence[Document],
+    *,
+    embed: Embed,
+    splitter: Mapping[str, Any],
+    store: Path,
+    progress: Progress | None = None,
+    describe: Describe | None = None,
 ) -> IndexVersion:
-    """Bring the index in step with the documents, and return the version that is live now.
+    """Bring the index in step with the documents, and return the version that is live now. ``describe`` writes lines of context.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then.
@@ -59,7 +67,7 @@ def sync(
     if before is not None and before.id == wanted:
         return replace(before, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
     try:
-        version = _built(documents, wanted, before, embed, splitter, store, shown)
+        version = _built(documents, wanted, before, embed, splitter, store, shown, describe)
     except RuntimeError as error:
         told = lance.full_disk(error, store)
         if told is not None:
@@ -77,6 +85,7 @@ def _built(
     splitter: Mapping[str, Any],
     store: Path,
     progress: Progress,
+    describe: Describe | None,
 ) -> IndexVersion:
     name = f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
     database = lance.connect(store / "lance")
@@ -88,6 +97,8 @@ def _built(
     chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
     for document in change.write:
         verify_coverage(document, chunks[document.id])
+        if describe is not None:
+            chunks[document.id] = describe(chunks[document.id])
     made = [chunk for item in change.write for chunk in chunks[item.id]]
     cache = EmbeddingCache(store / "embeddings.sqlite")
     try:

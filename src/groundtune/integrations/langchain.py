@@ -1,9 +1,9 @@
 """LangChain and Groundtune, both ways (``pip install 'groundtune[langchain]'``).
 
-    embed_of(OllamaEmbeddings(model="…"), name="…")          LangChain Embeddings       → our Embed
-    documents_of(loader.load(), readers=["everyone"])        LangChain Documents        → our Documents
-    retrieve_from(store, limit=3)                            a LangChain VectorStore    → our Retrieve, for respond() and arms
-    GroundtuneRetriever.of(project, principal)               our search                 → a LangChain retriever, for one principal
+embed_of(OllamaEmbeddings(model="…"), name="…")          LangChain Embeddings       → our Embed
+documents_of(loader.load(), readers=["everyone"])        LangChain Documents        → our Documents
+retrieve_from(store, limit=3)                            a LangChain VectorStore    → our Retrieve, for respond() and arms
+GroundtuneRetriever.of(project, principal)               our search                 → a LangChain retriever, for one principal
 """
 
 from __future__ import annotations

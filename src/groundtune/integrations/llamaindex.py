@@ -1,9 +1,9 @@
 """LlamaIndex and Groundtune, both ways (``pip install 'groundtune[llamaindex]'``).
 
-    embed_of(OpenAIEmbedding(…), name="…")                     LlamaIndex embedding   → our Embed
-    documents_of(reader.load_data(), readers=["everyone"])     what a reader loaded   → our Documents
-    retrieve_from(index.as_retriever)                          a LlamaIndex index     → our Retrieve, for respond() and arms
-    GroundtuneRetriever.of(project, principal)                 our search             → a LlamaIndex retriever, for one principal
+embed_of(OpenAIEmbedding(…), name="…")                     LlamaIndex embedding   → our Embed
+documents_of(reader.load_data(), readers=["everyone"])     what a reader loaded   → our Documents
+retrieve_from(index.as_retriever)                          a LlamaIndex index     → our Retrieve, for respond() and arms
+GroundtuneRetriever.of(project, principal)                 our search             → a LlamaIndex retriever, for one principal
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which way of splitting and searching shows most of the evidence, for no more tokens than are shown now?
+"""The way of splitting and searching that shows most of the evidence, for no more tokens than are shown now.
 
     dev and train questions → two parts by source
         searched part   every setting: share of the evidence's characters that the passages cover, tokens shown; paired with the present one
@@ -60,7 +60,9 @@ class Setting:
     def lines(self, present: Setting) -> list[str]:
         """Return the lines of groundtune.toml that differ from the present setting."""
         defaults = {"unit": "packed", "context": "headings"}
-        chunks = {name: value for name, value in {**defaults, **self.splitter}.items() if value != {**defaults, **present.splitter}.get(name)}
+        chunks = {
+            name: value for name, value in {**defaults, **self.splitter}.items() if value != {**defaults, **present.splitter}.get(name)
+        }
         passages = {name: getattr(self, name) for name in ("limit", "candidates", "rrf_k") if getattr(self, name) != getattr(present, name)}
         use, _, model = self.embedder.partition(":")
         embed = {} if self.embedder == present.embedder else {"use": use, **({"model": model} if model else {})}
@@ -123,24 +125,24 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
         plan = list(_splitters(present, [present.embedder, *(name for name in embedders if name != present.embedder)], bench))
         with project.progress.start("settings", total=len(plan), unit="indexes") as task:
             for splitter, embedder in plan:
-                for setting in _depths(replace(present, splitter=splitter, embedder=embedder)):
-                    if setting in results:
-                        continue
-                    result = bench.measure(setting, searched)
-                    # A deeper one of the same kind shows more tokens still.
-                    if result.tokens <= limit:
-                        results[setting] = result
+                for deeper in _depths(replace(present, splitter=splitter, embedder=embedder)):
+                    for setting in deeper:
+                        if setting not in results:
+                            results[setting] = bench.measure(setting, searched)
+                        # A deeper one of the same kind shows more tokens still.
+                        if results[setting].tokens > limit:
+                            break
                 task.advance(1)
-        best = max(results, key=lambda item: (round(results[item].coverage, 9), -results[item].tokens, item == present))
+        results = {setting: result for setting, result in results.items() if result.tokens <= limit or setting == present}
+        within = [setting for setting, result in results.items() if result.tokens <= limit] or [present]
+        best = max(within, key=lambda item: (round(results[item].coverage, 9), -results[item].tokens, item == present))
         rows = _rows(results, present, best, searched, project)
         check_rows = {item: bench.measure(item, held) for item in (present, best)}
         clusters = _clusters(held)
         scores = [score for result in check_rows.values() for score in result.scores(held)]
         seed, resamples = project.settings.project.seed, project.settings.rubric.resamples
         check = compare(scores, METRIC, best.name, present.name, clusters, seed=seed, resamples=resamples) if best != present else None
-        means = {
-            item.name: mean(scores, METRIC, item.name, clusters, seed=seed, resamples=resamples) for item in check_rows
-        }
+        means = {item.name: mean(scores, METRIC, item.name, clusters, seed=seed, resamples=resamples) for item in check_rows}
         milliseconds = {item.name: bench.milliseconds(item, [*searched, *held][:TIMED]) for item in check_rows}
         tried_all = bench.tried
     finally:
@@ -181,7 +183,7 @@ def _verdict(best: Setting, present: Setting, check: Estimate | None) -> tuple[s
 def _questions(project: Project) -> tuple[list[Example], list[Example]]:
     """Return the answerable dev and train questions with evidence, in two parts that share no source."""
     content = project.content
-    usable = [row for split in ("dev", "train") for row in content.split(split) if row.answerable and row.evidence]  # type: ignore[arg-type]
+    usable = [row for split in ("dev", "train") for row in content.split(split) if row.answerable and row.evidence]
     if not usable:
         raise StateError("no dev or train question names its evidence", 'add "evidence" to some, then type: groundtune index tune')
     groups = sorted({row.split_group for row in usable})
@@ -212,9 +214,7 @@ def _clusters(rows: Sequence[Example]) -> dict[str, str]:
 def _present(project: Project) -> Setting:
     table, embed = project.settings.passages, project.settings.embed
     name = embed.use if embed.use == "minilm" else f"{embed.use}:{embed.model}"
-    return Setting(
-        splitter=_Frozen(project.splitter), embedder=name, limit=table.limit, candidates=table.candidates, rrf_k=table.rrf_k
-    )
+    return Setting(splitter=_Frozen(project.splitter), embedder=name, limit=table.limit, candidates=table.candidates, rrf_k=table.rrf_k)
 
 
 def _splitters(present: Setting, embedders: Sequence[str], bench: _Bench) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -233,11 +233,11 @@ def _splitters(present: Setting, embedders: Sequence[str], bench: _Bench) -> Ite
                 yield _Frozen(splitter), embedder
 
 
-def _depths(start: Setting) -> Iterator[Setting]:
+def _depths(start: Setting) -> Iterator[list[Setting]]:
+    """Yield each way to fuse, in its depths."""
     for rrf_k in sorted({start.rrf_k, 10, 60}):
         for candidates in sorted({start.candidates, 100}):
-            for limit in range(1, MOST_PASSAGES + 1):
-                yield replace(start, limit=limit, candidates=candidates, rrf_k=rrf_k)
+            yield [replace(start, limit=limit, candidates=candidates, rrf_k=rrf_k) for limit in range(1, MOST_PASSAGES + 1)]
 
 
 class _Frozen(dict[str, Any]):
@@ -327,13 +327,17 @@ class _Bench:
         from groundtune.chunks.cache import EmbeddingCache
         from groundtune.chunks.index import search_text
         from groundtune.chunks.split import split, verify_coverage
+        from groundtune.project.ingest import contexts_of
 
         embed = self.embedder(setting.embedder)
         made: list[Chunk] = []
+        lines = contexts_of(self._project)
         for document in self._project.content.documents.values():
             chunks = split(document, embed.count, **setting.splitter)
             verify_coverage(document, chunks)
-            made += chunks
+            made += lines.describe(chunks) if lines and setting.splitter.get("context", "").startswith("model") else chunks
+        if lines:
+            lines.close()
         cache = EmbeddingCache(self._project.state / "index" / "embeddings.sqlite")
         try:
             vectors = cache.vectors([search_text(chunk) for chunk in made], embed, self._project.progress)
@@ -436,9 +440,7 @@ class _Queries:
         return self._known[text]
 
 
-def _rows(
-    results: Mapping[Setting, _Result], present: Setting, best: Setting, rows: Sequence[Example], project: Project
-) -> list[Tried]:
+def _rows(results: Mapping[Setting, _Result], present: Setting, best: Setting, rows: Sequence[Example], project: Project) -> list[Tried]:
     """Return the best setting of each splitter and embedder, and the present one, best first, each paired with the present one."""
     tops: dict[tuple[Mapping[str, Any], str], Setting] = {}
     for setting, result in results.items():
@@ -470,4 +472,3 @@ def _rows(
         )
         for setting in chosen
     ]
-
