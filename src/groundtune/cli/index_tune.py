@@ -41,6 +41,8 @@ def show(project: Project, *, as_json: bool, embedders: tuple[str, ...], most_to
     ]
     table(["setting", "coverage", "tokens", "a search"], checked)
     say(f"\n{tuned.verdict}")
+    if tuned.check is not None and tuned.check.reason:
+        say(f"note: {tuned.check.reason}")
     if tuned.lines:
         say("\nChange groundtune.toml, then type: groundtune ingest\n")
         say("\n".join(tuned.lines))

@@ -133,6 +133,7 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
                         if results[setting].tokens > limit:
                             break
                 task.advance(1)
+        tried = len(results)
         results = {setting: result for setting, result in results.items() if result.tokens <= limit or setting == present}
         within = [setting for setting, result in results.items() if result.tokens <= limit] or [present]
         best = max(within, key=lambda item: (round(results[item].coverage, 9), -results[item].tokens, item == present))
@@ -144,7 +145,6 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
         check = compare(scores, METRIC, best.name, present.name, clusters, seed=seed, resamples=resamples) if best != present else None
         means = {item.name: mean(scores, METRIC, item.name, clusters, seed=seed, resamples=resamples) for item in check_rows}
         milliseconds = {item.name: bench.milliseconds(item, [*searched, *held][:TIMED]) for item in check_rows}
-        tried_all = bench.tried
     finally:
         bench.close()
     verdict, lines = _verdict(best, present, check)
@@ -155,7 +155,7 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
         present=by_name[present.name],
         best=by_name[best.name],
         tried=tuple(rows),
-        settings_tried=tried_all,
+        settings_tried=tried,
         questions={"searched": len(searched), "held out": len(held)},
         token_limit=limit,
         check=check,
@@ -300,7 +300,6 @@ class _Bench:
         self._indexes: dict[tuple[Mapping[str, Any], str], _Remembering] = {}
         project.state.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(prefix="index-tune-", dir=project.state)
-        self.tried = 0
 
     def close(self) -> None:
         self._folder.cleanup()
@@ -353,7 +352,6 @@ class _Bench:
 
     def measure(self, setting: Setting, rows: Sequence[Example]) -> _Result:
         """Show each question's asker what the setting would, and count. What was searched before is not searched again."""
-        self.tried += 1
         index = self.index(setting)
         found = [self._search(setting, row, index) for row in rows]
         marks = [coverage(row, passages) for row, passages in zip(rows, found, strict=True)]
