@@ -117,3 +117,23 @@ def test_questions_without_evidence_or_of_one_source_are_refused(tmp_path: Path)
     path.write_text("".join(json.dumps(row) + "\n" for row in [*kept, next(row for row in rows if row["split"] == "dev")]))
     with pytest.raises(StateError, match="of one source"):
         tune_index(groundtune.open(folder))
+
+
+def test_a_project_reads_around_the_sentence_that_was_found(tmp_path: Path) -> None:
+    project = groundtune.open(make(tmp_path / "p", unit="sentence", most=40))
+    version = project.ingest()
+    assert version.chunks == 2 * SECTIONS and version.splitter["unit"] == "sentence"
+    assert project.verify_index() == []
+    [found] = project.retriever()("delta7 coins office epsilon7", project.principal("ana"), {})
+    text = project.content.documents["document:thing7.md"].text
+    assert found.chunk.text == text[found.chunk.start : found.chunk.end] == text.strip()
+
+
+def test_the_cost_of_written_lines_is_shown_before_they_are_written(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p")
+    config = folder / "groundtune.toml"
+    plain = [line.step for line in groundtune.open(folder).check().lines]
+    config.write_text(config.read_text().replace("[chunks]", '[chunks]\ncontext = "model"') + "[costs]\nprompt_million = 10.0\n")
+    lines = {line.step: line for line in groundtune.open(folder).check().lines}
+    assert "write context lines" not in plain
+    assert lines["write context lines"].read > 100 * SECTIONS and lines["write context lines"].money > 0
