@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from groundtune.chunks.build import IndexVersion, sync
 from groundtune.chunks.index import search_text
@@ -23,7 +24,7 @@ from groundtune.models.minilm import MiniLM
 from groundtune.types import Document
 from made_text import Writer, write_folder
 
-SPLITTER = {"max_tokens": 200, "min_tokens": 40}
+SPLITTER: dict[str, Any] = {"max_tokens": 200, "min_tokens": 40}
 
 
 def main(documents: int = 600) -> None:

@@ -199,7 +199,11 @@ def opened(collection: Collection, store: Path, embed: Embed) -> tuple[Remembere
     print(f"\n### {collection.name}\n\n{counts}; {spent:.0f} s to index and embed\n", flush=True)
     from groundtune.chunks.split import split
 
-    chunks = [chunk for item in collection.documents for chunk in split(item, embed.count, **SPLITTER)]
+    chunks = [
+        chunk
+        for item in collection.documents
+        for chunk in split(item, embed.count, max_tokens=SPLITTER["max_tokens"], min_tokens=SPLITTER["min_tokens"])
+    ]
     return Remembered(index), Known(embed, vectors), chunks
 
 

@@ -58,6 +58,7 @@ def test_all_problems_are_reported_at_once_with_line_key_and_what_is_allowed(tmp
         (MINIMAL + '\n[[arms]]\nname = "both"\nretrieves = true\nwhole_corpus = true\n', "both retrieves and takes the whole corpus"),
         (MINIMAL + '\n[[arms]]\nname = "json"\nconstrained = true\n', "[examples] names no schema"),
         (MINIMAL + "\n[chunks]\nmax_tokens = 50\nmin_tokens = 60\n", "more than max_tokens (50)"),
+        (MINIMAL + '\n[chunks]\nunit = "child"\nmax_tokens = 50\nmin_tokens = 9\nparent_tokens = 40\n', "less than max_tokens (50)"),
         (MINIMAL + "\n[examples]\nnear = 0\n", "greater than 0"),
         (MINIMAL + '\n[[rubric.gates]]\nmetric = "valid_json"\n', "give either min or max"),
         (MINIMAL.replace('owner = "o"', ""), "project.owner: missing"),

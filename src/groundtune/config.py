@@ -141,11 +141,24 @@ class EmbedTable(Table):
 
 
 class ChunksTable(Table):
-    """The splitter's limits, in the embedder's tokens."""
+    """How documents are split, in the embedder's tokens: what is searched, and what is read when it is found."""
+
+    unit: Literal["packed", "child", "sentence"] = Field(
+        "packed",
+        description="what is searched and read: packed (blocks up to max_tokens), child (the same, read with its section up to"
+        " parent_tokens), sentence (one sentence, read with its neighbours)",
+    )
 
     max_tokens: Annotated[int, Field(ge=16)] = Field(200, description="tokens that a chunk has at most")
     min_tokens: Annotated[int, Field(ge=0)] = Field(
-        40, description="tokens below which a chunk is joined to its neighbour, where headings allow"
+        40, description="tokens below which a chunk is joined to its neighbour, where headings allow (not sentence)"
+    )
+    parent_tokens: Annotated[int, Field(ge=16)] = Field(600, description="tokens that are read at most when a chunk is found (child)")
+    window: Annotated[int, Field(ge=0, le=50)] = Field(2, description="sentences that are read before and after the one found (sentence)")
+    context: Literal["headings", "none", "model"] = Field(
+        "headings",
+        description="the line that is searched before each chunk: its title and headings, none, or a sentence that the chat model writes"
+        " (one call a chunk, once; groundtune check shows the cost)",
     )
 
 
@@ -465,6 +478,9 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     if settings.chunks.min_tokens > settings.chunks.max_tokens:
         message = f"chunks.min_tokens is {settings.chunks.min_tokens}: more than max_tokens ({settings.chunks.max_tokens})"
         yield problem(["chunks", "min_tokens"], message)
+    if settings.chunks.unit == "child" and settings.chunks.parent_tokens < settings.chunks.max_tokens:
+        message = f"chunks.parent_tokens is {settings.chunks.parent_tokens}: less than max_tokens ({settings.chunks.max_tokens})"
+        yield problem(["chunks", "parent_tokens"], message)
     for number, gate in enumerate(settings.rubric.gates):
         if (gate.min is None) == (gate.max is None):
             yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")

@@ -58,6 +58,9 @@ class Chunk:
 
     ``ordinal`` counts from 0 within the document; ``heading_path`` is the headings above it, outermost first. ``place`` is where all of
     it stands in the source ("pages 3-4"), ``places`` the document's places that it touches, so that a quote from it gets its own.
+    ``lead`` is the blanks between the chunk before it and itself, so that neighbours can be put together again exactly. ``reads`` is the
+    first and the last ordinal of the chunks that are read when this one is found; ``None``: itself alone. ``context`` is the line that is
+    searched before the text; ``None``: its title and headings.
     """
 
     id: str
@@ -74,11 +77,14 @@ class Chunk:
     metadata: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     places: tuple[Place, ...] = ()
+    lead: str = ""
+    reads: tuple[int, int] | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk that was found for a question, and why it was shown.
+    """A chunk that was found for a question, and why it was shown; where more is read than is searched, the wider text around it.
 
     ``score`` is the fused score; ``found_by`` holds the rank (from 1) in each search that found it; ``similarity`` is the cosine
     with the question, or ``None`` when no vector search ran; ``allowed_by`` names the reader groups that let the asker see it.

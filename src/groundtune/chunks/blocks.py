@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-# A sentence ends at its mark and any closing quotes, before a blank; in scripts without blanks, at the mark.
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])[」』”’）]*")
+# A sentence ends at its mark and any closing quotes, before a blank; in scripts without blanks, at the mark. Beside the Latin marks:
+# Arabic and Urdu (؟ ۔), Devanagari (। ॥), Ethiopic (። ፧), Armenian (։), Burmese (။), Khmer (។); Chinese and Japanese (。！？).
+# Thai has no mark: a blank ends a sentence or a clause there, and what is too long is cut at blanks anyway.
+_SENTENCE = re.compile(r"(?<=[.!?…؟۔।॥።፧։။។])[\"'”’»)\]]*\s+|(?<=[。！？])[」』”’）]*")
 _LINE = re.compile(r"\n")
+
+# A heading is kept in the path of each chunk below it, so one without end would be stored again and again.
+LONGEST_NAME = 160
 
 Kind = Literal["parts", "table", "lines", "prose", "words"]
 
@@ -93,8 +98,9 @@ def _nested(text: str, tokens: Sequence[Token], starts: Sequence[int]) -> list[t
 
 
 def _words(heading: str) -> str:
-    """Return a heading's words without marks of emphasis, code and links."""
-    return " ".join(re.sub(r"!?\[([^\[\]]*)\]\([^()]*\)|[*_`~\\]", r"\1", heading).split())
+    """Return a heading's words without marks of emphasis, code and links; of a very long one, its beginning."""
+    name = " ".join(re.sub(r"!?\[([^\[\]]*)\]\([^()]*\)|[*_`~\\]", r"\1", heading).split())
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _bare(text: str, start: int, end: int, template: Unit) -> list[Unit]:
@@ -113,16 +119,31 @@ def refined(text: str, unit: Unit, excess: float) -> list[Unit]:
     ``unit`` is of two characters or more.
     """
     cuts, rest = _cuts(text, unit, excess)
+    pieces = _pieces(text, unit, cuts, rest)
+    if len(pieces) < 2:
+        return refined(text, replace(unit, kind=rest, parts=()), excess)
+    if unit.level or unit.kind in ("table", "lines"):
+        pieces[0] = replace(pieces[0], level=unit.level, leads=True)
+    return pieces
+
+
+def sentences(text: str, unit: Unit) -> list[Unit]:
+    """Return a unit's sentences, those of its parts where it has any; a heading, a table or code as it is."""
+    if unit.level or unit.kind not in ("parts", "prose"):
+        return [unit]
+    cuts, rest = _cuts(text, unit, 1.0)
+    pieces = _pieces(text, unit, cuts, rest)
+    return [found for piece in pieces for found in sentences(text, piece)] if unit.kind == "parts" else pieces
+
+
+def _pieces(text: str, unit: Unit, cuts: Sequence[int], rest: Kind) -> list[Unit]:
+    """Return what stands between the cuts: the unit's own parts where they begin there, else units of kind ``rest``."""
     edges = sorted({unit.start, unit.end, *(cut for cut in cuts if unit.start < cut < unit.end)})
     templates = {part.start: part for part in unit.parts}
     pieces: list[Unit] = []
     for start, end in zip(edges, edges[1:], strict=False):
         template = templates.get(start) or Unit(0, 0, kind=rest)
         pieces += _bare(text, start, end, replace(template, path=unit.path, tokens=-1))
-    if len(pieces) < 2:
-        return refined(text, replace(unit, kind=rest, parts=()), excess)
-    if unit.level or unit.kind in ("table", "lines"):
-        pieces[0] = replace(pieces[0], level=unit.level, leads=True)
     return pieces
 
 

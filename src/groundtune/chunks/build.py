@@ -8,7 +8,7 @@ next one and used, since the difference is taken against the table itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,9 @@ from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
 
 # Counted up when the splitter cuts the same text in another way, or the searched text or the columns of a chunk change.
-ALGORITHM = 2
+ALGORITHM = 3
+
+Describe = Callable[[Sequence[Chunk]], list[Chunk]]
 
 __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
@@ -42,7 +44,7 @@ class _Change:
     gone: tuple[str, ...]
 
 
-def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, int]) -> str:
+def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
     contents = sorted((item.id, item.content_hash, sorted(item.readers)) for item in documents)
     return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
@@ -52,17 +54,19 @@ def sync(
     documents: Sequence[Document],
     *,
     embed: Embed,
-    splitter: Mapping[str, int],
+    splitter: Mapping[str, Any],
     store: Path,
     progress: Progress | None = None,
     engine: Store | None = None,
     promote: bool = True,
     rebuild: bool = False,
+    describe: Describe | None = None,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
-    ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged.
+    ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged. ``describe`` writes
+    lines of context.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -80,7 +84,7 @@ def sync(
         # A version that was built before, and left since, is not built again where it is still whole.
         damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
         if version is None or damaged:
-            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, afresh=rebuild or damaged)
+            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, afresh=rebuild or damaged)
             manifest.write(store, version)
         else:
             version = replace(version, **_counts(documents, before))
@@ -106,10 +110,12 @@ def _built(
     wanted: str,
     before: IndexVersion | None,
     embed: Embed,
-    splitter: Mapping[str, int],
+    splitter: Mapping[str, Any],
     store: Path,
     engine: Store,
     progress: Progress,
+    describe: Describe | None,
+    *,
     afresh: bool,
 ) -> IndexVersion:
     name = _table_name(splitter, embed)
@@ -119,6 +125,8 @@ def _built(
     chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
     for document in change.write:
         verify_coverage(document, chunks[document.id])
+        if describe is not None:
+            chunks[document.id] = describe(chunks[document.id])
     made = [chunk for item in change.write for chunk in chunks[item.id]]
     cache = EmbeddingCache(store / "embeddings.sqlite")
     try:
@@ -227,7 +235,7 @@ def _count_back(present: Mapping[str, Held], documents: Sequence[Document], chun
     return {document.id: present[document.id].chunks for document in documents}
 
 
-def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, int], engine: Store | None = None) -> tuple[Index, IndexVersion]:
+def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, Any], engine: Store | None = None) -> tuple[Index, IndexVersion]:
     """Open the live version for searching. Raises ``StaleIndex`` before the first ingestion, or for another embedder or splitter."""
     version = manifest.live(store)
     if version is None:
@@ -264,7 +272,7 @@ def _moved_on(store: Path, version: IndexVersion) -> bool:
 
 
 def verify(
-    store: Path, *, embed: Embed, splitter: Mapping[str, int], documents: Sequence[Document], engine: Store | None = None
+    store: Path, *, embed: Embed, splitter: Mapping[str, Any], documents: Sequence[Document], engine: Store | None = None
 ) -> list[str]:
     """Compare the live version with its manifest and with the documents; return what differs, in words."""
     kept = engine or _default(store)

@@ -49,8 +49,10 @@ class Index(Protocol):
 
 
 def search_text(chunk: Chunk) -> str:
-    """Return what is searched for a chunk: its title and headings as a line of context, then its text."""
-    context = " › ".join(dict.fromkeys(part for part in (chunk.title, *chunk.heading_path) if part))
+    """Return what is searched for a chunk: its line of context (by default its title and headings), then its text."""
+    context = chunk.context
+    if context is None:
+        context = " › ".join(dict.fromkeys(part for part in (chunk.title, *chunk.heading_path) if part))
     return f"{context}\n{chunk.text}" if context else chunk.text
 
 
@@ -65,12 +67,18 @@ def sayable(texts: Iterable[str]) -> list[str]:
 
 
 def kept(chunk: Chunk) -> str:
-    """Return what an engine keeps of a chunk and never searches: its metadata and where it stands in its source, as JSON."""
+    """Return what an engine keeps of a chunk and never searches: its metadata, where it stands in its source, what is read with it."""
     held: dict[str, Any] = {"metadata": dict(chunk.metadata)}
     if chunk.place:
         held["place"] = chunk.place
     if chunk.places:
         held["places"] = [[item.start, item.name] for item in chunk.places]
+    if chunk.lead:
+        held["lead"] = chunk.lead
+    if chunk.reads is not None:
+        held["reads"] = list(chunk.reads)
+    if chunk.context is not None:
+        held["context"] = chunk.context
     return json.dumps(held, sort_keys=True, ensure_ascii=False)
 
 
@@ -81,6 +89,9 @@ def from_kept(text: str) -> dict[str, Any]:
         "metadata": held["metadata"],
         "place": held.get("place", ""),
         "places": tuple(Place(start, name) for start, name in held.get("places", ())),
+        "lead": held.get("lead", ""),
+        "reads": tuple(held["reads"]) if "reads" in held else None,
+        "context": held.get("context"),
     }
 
 

@@ -35,7 +35,7 @@ class IndexVersion:
     id: str
     table: str
     tag: str
-    splitter: Mapping[str, int]
+    splitter: Mapping[str, Any]
     embedder: str
     embedder_name: str
     contents: Mapping[str, Mapping[str, Any]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from groundtune.project.index import Versions
 
 SWITCHES = ("promote", "rollback")
-NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "rollback": (0, 0), "gc": (0, 0)}
+NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "rollback": (0, 0), "gc": (0, 0), "tune": (0, 0)}
 
 
 @click.command("index")
@@ -26,9 +26,20 @@ NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "r
 @click.option("--keep", type=click.IntRange(min=0), default=None, help="gc: how many of the newest stay beside the live one (3)")
 @click.option("--yes", is_flag=True, help="gc: do it; without it the plan is shown and nothing is removed")
 @click.option("--other-settings", is_flag=True, help="promote, rollback: also a version of another embedder, splitter or engine")
+@click.option("--embedder", "embedders", multiple=True, metavar="USE[:MODEL]", help="tune: a further embedder to try; may be repeated")
+@click.option("--tokens", "most_tokens", type=click.IntRange(min=1), help="tune: tokens shown to a question, on average at most")
 @verb
 def command(
-    folder: str, as_json: bool, shown: str | None, action: str, names: tuple[str, ...], keep: int | None, yes: bool, other_settings: bool
+    folder: str,
+    as_json: bool,
+    shown: str | None,
+    action: str,
+    names: tuple[str, ...],
+    keep: int | None,
+    yes: bool,
+    other_settings: bool,
+    embedders: tuple[str, ...],
+    most_tokens: int | None,
 ) -> int:
     """Look after the index versions. A VERSION is an id, the beginning of one, or "live".
 
@@ -39,15 +50,24 @@ def command(
     promote A        make A live, if it is whole and of the project's embedder and splitter
     rollback         go back to the version that was live before
     gc               show what may be removed; with --yes, remove it
+    tune             look for a better way to split and search, on the dev and training questions
     """  # noqa: D301
     least, most = NAMES[action]
     if not least <= len(names) <= most:
         wanted = {(0, 0): "no version", (0, 1): "one version at most", (1, 1): "one version", (1, 2): "one or two versions"}[least, most]
         raise click.UsageError(f"index {action} takes {wanted}, {len(names)} given")
-    for given, option, actions in ((keep is not None or yes, "--keep and --yes", ("gc",)), (other_settings, "--other-settings", SWITCHES)):
+    for given, option, actions in (
+        (keep is not None or yes, "--keep and --yes", ("gc",)),
+        (other_settings, "--other-settings", SWITCHES),
+        (bool(embedders) or most_tokens is not None, "--embedder and --tokens", ("tune",)),
+    ):
         if given and action not in actions:
             raise click.UsageError(f"{option}: only with index {' or '.join(actions)}")
     project = opened(folder, shown)
+    if action == "tune":
+        from groundtune.cli.index_tune import show
+
+        return show(project, as_json=as_json, embedders=embedders, most_tokens=most_tokens)
     versions = project.index
     if action == "list":
         return _list(versions, project.index_versions(), as_json)

@@ -15,7 +15,7 @@ VERBS = {
     "check": "read everything, report every problem, estimate the pilot",
     "lock": "lock the test set, the rubric and the arms",
     "ingest": "documents → chunks → index",
-    "index": "list, verify, diff, promote, rollback or gc index versions",
+    "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "ask": "answer one question, and show why",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",

@@ -6,7 +6,7 @@ what may be seen is decided inside each search, and asked again when the texts a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from groundtune.files import fingerprint
 from groundtune.passages.diverse import diverse
 from groundtune.passages.fuse import convex, reciprocal_rank
 from groundtune.passages.rewrite import Message, Rewriter
+from groundtune.passages.widen import widened
 from groundtune.types import Chunk, Passage, Principal
 
 if TYPE_CHECKING:
@@ -142,20 +143,22 @@ def search(
     order = fused[""]
     if len(fused) > 1:
         order = reciprocal_rank({name: [item for item, _ in found] for name, found in fused.items()}, rrf_k)
-    chosen, chunks, reranked = _chosen(queries[0].meaning[0], order, index, may, limit, steps)
+    chosen, reranked = _chosen(queries[0].meaning[0], order, index, may, limit, steps)
     if reranked:
         ranks["rerank"] = reranked
-    passages = tuple(
-        Passage(
-            chunk=chunks[item],
-            rank=rank,
-            score=score,
-            similarity=similarity.get(item),
-            found_by={name: found[item] for name, found in ranks.items() if item in found},
-            allowed_by=may.reason(chunks[item].readers),
-        )
-        for rank, (item, score) in enumerate(chosen, start=1)
-    )
+
+    def ranked() -> Iterator[Passage]:
+        for rank, (chunk, score) in enumerate(chosen, start=1):
+            yield Passage(
+                chunk=chunk,
+                rank=rank,
+                score=score,
+                similarity=similarity.get(chunk.id),
+                found_by={name: found[chunk.id] for name, found in ranks.items() if chunk.id in found},
+                allowed_by=may.reason(chunk.readers),
+            )
+
+    passages = widened(ranked(), index=index, may=may, limit=limit)
     return Found(passages=passages, queries=queries, notes=tuple(writer.notes) if writer else ())
 
 
@@ -204,19 +207,30 @@ def _fused(by_words: Sequence[Hit], by_meaning: Sequence[Hit], steps: Steps, rrf
 
 def _chosen(
     question: str, order: Sequence[tuple[str, float]], index: Index, may: Predicate, limit: int, steps: Steps
-) -> tuple[list[tuple[str, float]], Mapping[str, Chunk], dict[str, int]]:
-    """Return (id, score) of the passages, their chunks, and the ranks that the reranker gave."""
-    depth = max(limit, steps.rerank_depth) if steps.rerank or steps.diversity else limit
+) -> tuple[Iterator[tuple[Chunk, float]], dict[str, int]]:
+    """Return the chunks to read with their scores, best first, and the ranks that the reranker gave.
+
+    More than ``limit``, as several of them may be read as one; they are fetched only when they are asked for, where nothing reorders them.
+    """
+    if not steps.rerank and not steps.diversity:
+        return _paged(order, index, may, limit), {}
+    depth = max(limit, steps.rerank_depth)
     chunks = index.chunks([item for item, _ in order[:depth]], may)
-    pool = [(item, score) for item, score in order[:depth] if item in chunks]
+    pool = [(chunks[item], score) for item, score in order[:depth] if item in chunks]
     reranked: dict[str, int] = {}
     if steps.rerank and pool:
-        scores = steps.rerank.scores(question, [search_text(chunks[item]) for item, _ in pool])
+        scores = steps.rerank.scores(question, [search_text(chunk) for chunk, _ in pool])
         # Of equals, the one that the fusion had before stays before.
-        pool = sorted(((item, score) for (item, _), score in zip(pool, scores, strict=True)), key=lambda pair: -pair[1])
-        reranked = {item: rank for rank, (item, _) in enumerate(pool, start=1)}
+        pool = sorted(((chunk, score) for (chunk, _), score in zip(pool, scores, strict=True)), key=lambda pair: -pair[1])
+        reranked = {chunk.id: rank for rank, (chunk, _) in enumerate(pool, start=1)}
     if steps.diversity:
-        texts = [chunks[item].text for item, _ in pool]
-        places = diverse(texts, [score for _, score in pool], share=1 - steps.diversity, limit=limit)
+        places = diverse([chunk.text for chunk, _ in pool], [score for _, score in pool], share=1 - steps.diversity, limit=len(pool))
         pool = [pool[place] for place in places]
-    return pool[:limit], chunks, reranked
+    return iter(pool), reranked
+
+
+def _paged(order: Sequence[tuple[str, float]], index: Index, may: Predicate, limit: int) -> Iterator[tuple[Chunk, float]]:
+    for begin in range(0, len(order), limit):
+        page = order[begin : begin + limit]
+        chunks = index.chunks([item for item, _ in page], may)
+        yield from ((chunks[item], score) for item, score in page if item in chunks)

@@ -44,6 +44,21 @@ class Content:
         return fingerprint([{**row, "evidence": [(item["document_id"], item["quote"]) for item in row["evidence"]]} for row in rows])
 
 
+def splitter_of(settings: Settings) -> dict[str, Any]:
+    """Return the splitter's settings, as an index is stamped with them: only those that its unit uses, and none that change nothing."""
+    table = settings.chunks
+    stamp: dict[str, Any] = {"max_tokens": table.max_tokens, "min_tokens": table.min_tokens}
+    if table.unit == "child":
+        stamp |= {"unit": table.unit, "parent_tokens": table.parent_tokens}
+    elif table.unit == "sentence":
+        stamp = {"max_tokens": table.max_tokens, "min_tokens": 0, "unit": table.unit, "window": table.window}
+    if table.context == "model":
+        stamp["context"] = f"model {settings.chat.use} {settings.chat.model}"
+    elif table.context != "headings":
+        stamp["context"] = table.context
+    return stamp
+
+
 def read(folder: Path, settings: Settings) -> tuple[Content | None, list[GroundtuneError]]:
     """Read everything, and return it with all problems found. ``None`` instead of the content when there were any."""
     problems: list[GroundtuneError] = []

@@ -77,6 +77,13 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
             money += settings.costs.machine_hour * minutes / 60
         return Line(step=step, read=read, written=written, minutes=minutes, money=money)
 
+    if settings.chunks.context == "model":
+        from groundtune.chunks.contexts import BEFORE, BEGINNING, INSTRUCTIONS
+
+        size = settings.chunks.max_tokens * 0.8 if settings.chunks.unit != "sentence" else 25
+        calls = max(len(content.documents), round(corpus / size))
+        read = calls * (tokens_in(INSTRUCTIONS) + round((BEGINNING + BEFORE) / CHARACTERS_A_TOKEN + size))
+        lines.append(priced("write context lines", read, 40 * calls, read / READING_SHARE + 40 * calls / WRITING_SHARE))
     train, test = content.split("train"), content.split("test")
     for name, recipe in settings.tuning.items():
         shown = (recipe.distractors + 1) * settings.chunks.max_tokens * 0.8 if recipe.passages else 0

@@ -147,9 +147,9 @@ class Project:
         return search
 
     @property
-    def splitter(self) -> dict[str, int]:
+    def splitter(self) -> dict[str, Any]:
         """The splitter's settings, as the index is stamped with them."""
-        return {"max_tokens": self.settings.chunks.max_tokens, "min_tokens": self.settings.chunks.min_tokens}
+        return contents.splitter_of(self.settings)
 
     def versions(self) -> dict[str, ModelVersion]:
         """Return the adapters that are tuned for the project as it stands, by the name of their [tuning.*] table."""

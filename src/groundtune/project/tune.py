@@ -28,14 +28,16 @@ def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
     retrieve = None
     if recipe.passages:
         from groundtune.chunks.split import split as split_document
+        from groundtune.passages.widen import wide
 
         retrieve = project.retriever(limit=recipe.distractors + 6)
         for example in content.split(split):
             for item in example.evidence:
                 if item.document_id not in chunks:
-                    chunks[item.document_id] = list(
-                        split_document(content.documents[item.document_id], project.embed.count, **project.splitter)
-                    )
+                    made = split_document(content.documents[item.document_id], project.embed.count, **project.splitter)
+                    around = {chunk.id: chunk for chunk in made}
+                    # The gold passage of a training row is as wide as those that search shows.
+                    chunks[item.document_id] = [wide(chunk, around) for chunk in made]
     return {
         "recipe": recipe,
         "house": project.house,

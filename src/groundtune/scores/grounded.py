@@ -5,11 +5,11 @@ Gold evidence is a span of a document's text, in characters, so these are fair t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from groundtune.examples.quotes import locate
 from groundtune.scores.scorer import Context, Mark
-from groundtune.types import Answer, Example
+from groundtune.types import Answer, Example, Passage
 
 Span = tuple[int, int]
 
@@ -73,15 +73,21 @@ def recall_applies(answer: Answer, example: Example, context: Context) -> str | 
 
 def evidence_recall(answer: Answer, example: Example, context: Context) -> Mark:
     """Return the share of the characters of gold evidence that the passages shown cover, each character counted once."""
-    total = covered = 0
-    for document_id in sorted({gold.document_id for gold in example.evidence}):
-        gold_spans = union((gold.start, gold.end) for gold in example.evidence if gold.document_id == document_id)
-        shown = union((passage.chunk.start, passage.chunk.end) for passage in answer.passages if passage.chunk.document_id == document_id)
-        total += sum(end - start for start, end in gold_spans)
-        covered += sum(max(0, min(a_end, b_end) - max(a, b)) for a, a_end in gold_spans for b, b_end in shown)
+    covered, total = coverage(example, answer.passages)
     if total == 0:
         return Mark(None, "the evidence is empty")
     return Mark(covered / total, f"{covered} of {total} characters of evidence were shown")
+
+
+def coverage(example: Example, passages: Sequence[Passage]) -> tuple[int, int]:
+    """Return how many characters of gold evidence the passages cover, and how many there are."""
+    total = covered = 0
+    for document_id in sorted({gold.document_id for gold in example.evidence}):
+        gold_spans = union((gold.start, gold.end) for gold in example.evidence if gold.document_id == document_id)
+        shown = union((passage.chunk.start, passage.chunk.end) for passage in passages if passage.chunk.document_id == document_id)
+        total += sum(end - start for start, end in gold_spans)
+        covered += sum(max(0, min(a_end, b_end) - max(a, b)) for a, a_end in gold_spans for b, b_end in shown)
+    return covered, total
 
 
 def union(spans: Iterable[Span]) -> list[Span]:

@@ -72,6 +72,9 @@ def made(count: int, seed: int) -> tuple[list[Chunk], np.ndarray]:
             readers=frozenset(chance.sample(GROUPS, chance.randint(0, 3))),
             tokens=12,
             metadata={"version": chance.choice("45")},
+            lead="\n\n" if number % 3 else "",
+            reads=(0, 2) if number % 4 == 0 else None,
+            context={0: None, 1: "", 2: "About slots."}[number % 3],
         )
         for number in range(count)
     ]
