@@ -8,7 +8,7 @@ from typing import Any
 
 from groundtune.errors import MissingExtra, UnknownName
 
-KINDS = ("loader", "chat", "embed")
+KINDS = ("loader", "source", "chat", "embed")
 
 
 @cache

@@ -21,7 +21,7 @@ from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
-__all__ = ["HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "read", "readers_of"]
+__all__ = ["HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "documents_from", "read", "readers_of"]
 
 MOST_BYTES = 40_000_000
 LOADERS = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".txt": "text"}
@@ -52,6 +52,31 @@ class Reading:
 
     documents: tuple[Document, ...]
     problems: tuple[GroundtuneError, ...]
+
+
+def documents_from(
+    name: str,
+    raw: bytes,
+    *,
+    readers: frozenset[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
+    """Return the documents of one file, and what of it could not be read.
+
+    ``name`` is the path that ids are made of; its suffix chooses the loader. Readers that a file names itself win over ``readers``, these
+    over ``defaults["readers"]``; metadata likewise.
+    """
+    fields = {key: value for key, value in (defaults or {}).items() if key != "readers"} | dict(metadata or {})
+    who = readers if readers is not None else (defaults or {}).get("readers")
+    path = Path(name)
+    try:
+        if len(raw) > MOST_BYTES:
+            raise DocumentError(f"{path}: {len(raw):,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"))
+        loaded = _loaded(path, raw)
+        return (_made(path, unicodedata.normalize("NFC", name), loaded, {**fields, "readers": who}),), ()
+    except GroundtuneError as error:
+        return (), (error,)
 
 
 def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:
@@ -95,19 +120,22 @@ def _document(folder: Path, path: Path, defaults: Mapping[str, Any]) -> Document
     name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
     if not name.isprintable():
         raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
-    raw = _raw(folder, path)
+    return _made(path, name, _loaded(path, _raw(folder, path)), defaults)
+
+
+def _loaded(path: Path, raw: bytes) -> Loaded:
     loader = LOADERS.get(path.suffix.lower(), path.suffix.lower().removeprefix("."))
     if loader not in plugins.known("loader"):
         known = ", ".join(sorted(LOADERS))
         raise DocumentError(f"{path}: no loader for {path.suffix or 'a file without a suffix'}; known: {known}", HINT)
     try:
         loaded: Loaded = plugins.load("loader", loader)(path, raw)
+        return loaded
     except GroundtuneError:
         raise
     except Exception as error:
         # A loader is a stranger's code: one file that it stumbles over must not hide what is wrong with the others.
         raise DocumentError(f"{path}: the {loader} loader failed: {type(error).__name__}: {error}", HINT) from error
-    return _made(path, name, loaded, defaults)
 
 
 def _raw(folder: Path, path: Path) -> bytes:
