@@ -108,7 +108,6 @@ class SourceTable(Table):
     most_items: Positive = Field(100_000, description="items that are listed at most; more is an error")
 
 
-
 class AccessTable(Table):
     """The file of principals and their groups."""
 

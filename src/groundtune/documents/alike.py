@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 ROWS, BANDS = 4, 32
 HASHES = ROWS * BANDS
 RUN = 3  # words in a run
+MOST_COMPARED = 50  # of those that fall into one bucket, so that a thousand copies of a page are not compared a million times
+DIGITS = "0123456789"
 CURRENT, DUPLICATE = "current", "near_duplicate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versions:
-    """How versions are told apart: ``by`` names the metadata that orders them, ``of`` what they have in common; ``by`` empty: not at all."""
+    """How versions are told apart: ``by`` names the metadata that orders them, ``of`` what they have in common. Without ``by``, not at all."""
 
     by: str = ""
     of: tuple[str, ...] = ("title", "product")
@@ -112,11 +114,13 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
     for band in range(BANDS):
         keys = np.ascontiguousarray(table[:, band * ROWS : (band + 1) * ROWS]).view(np.dtype((np.void, 4 * ROWS))).ravel()
         order = np.argsort(keys, kind="stable")
-        same = keys[order][1:] == keys[order][:-1]
-        for place in np.flatnonzero(same):
-            one, other = int(order[place]), int(order[place + 1])
-            if root(one) != root(other) and float(np.mean(table[one] == table[other])) >= near:
-                above[root(one)] = root(other)
+        starts = np.flatnonzero(np.concatenate([[True], keys[order][1:] != keys[order][:-1], [True]]))
+        for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+            for place in range(begin + 1, end):
+                one, others = int(order[place]), order[max(begin, place - MOST_COMPARED) : place]
+                alike = np.mean(table[others] == table[one], axis=1) >= near
+                for other in others[alike].tolist():
+                    above[root(one)] = root(other)
     groups: dict[int, list[str]] = defaultdict(list)
     for item, name in enumerate(names):
         groups[root(item)].append(name)
@@ -146,12 +150,14 @@ def superseded(documents: Sequence[Document], versions: Versions) -> dict[str, s
 
 def rank(written: str) -> tuple[tuple[int, int, str], ...]:
     """Return what orders versions and ISO dates: 5.10 after 5.9, 2026-06-09 after 2025-12-31, 5.0 after 5.0-rc1."""
-    parts = re.findall(r"\d+|[^\W\d_]+", written.casefold())
+    parts = re.findall(r"[0-9]{1,18}|[^\W\d_]+", written.casefold())
     if parts and parts[0] in ("v", "version", "release"):
         parts = parts[1:]
-    ranked = [(1, int(part), "") if part.isascii() and part.isdigit() else (-1, 0, part) for part in parts]
-    while ranked and ranked[-1] == (1, 0, ""):
-        ranked.pop()
+    leading = next((place for place, part in enumerate(parts) if part[0] not in DIGITS), len(parts))
+    numbers = [(1, int(part), "") for part in parts[:leading]]
+    while numbers and numbers[-1][1] == 0:
+        numbers.pop()
+    ranked = numbers + [(1, int(part), "") if part[0] in DIGITS else (-1, 0, part) for part in parts[leading:]]
     return (*ranked, (0, 0, ""))
 
 
@@ -160,16 +166,22 @@ def _common(document: Document, name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
+def _open_to_readers(name: str, group: Sequence[str], documents: Mapping[str, Document]) -> bool:
+    readers = documents[name].readers
+    return bool(readers) and any(readers <= documents[other].readers for other in group if other != name)
+
+
 def marked(
     documents: Mapping[str, Document], signatures: Mapping[str, bytes], *, near: float, versions: Versions
 ) -> tuple[dict[str, Document], Alike]:
     """Return the documents with their marks as metadata, by id, and what was found.
 
-    Near-duplicates get ``near_duplicate`` = the name of their group. Where the project has a rule for versions, every document gets
-    ``current`` = ``yes`` or ``no``. Documents that a mark would not tell apart are left as they are, hash included.
+    Near-duplicates get ``near_duplicate`` = the name of their group, where all who read them may read another of the
+    group. Where the project has a rule for versions, every document gets ``current`` = ``yes`` or ``no``. Documents without marks are left
+    as they are, hash included.
     """
     groups = near_duplicates({key: value for key, value in signatures.items() if key in documents}, near)
-    group_of = {name: fingerprint(list(group), length=8) for group in groups for name in group}
+    group_of = {name: fingerprint(min(group), length=8) for group in groups for name in group if _open_to_readers(name, group, documents)}
     older = superseded(list(documents.values()), versions)
     told: dict[str, Document] = {}
     for key, document in documents.items():

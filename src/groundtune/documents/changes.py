@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from groundtune import __version__
+from groundtune.documents.alike import signature
 from groundtune.documents.catalogue import Catalogue, Known, State
-from groundtune.documents.given import SIDECAR, Given, Policy, given, made
+from groundtune.documents.given import SIDECAR, Policy, given, made
 from groundtune.documents.load import HINT
-from groundtune.documents.sources.folder import Item, Source
+from groundtune.documents.sources.folder import Item, Source, refused
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
 from groundtune.files import fingerprint
 from groundtune.progress import Progress, Silent
@@ -29,7 +30,6 @@ from groundtune.types import Document
 __all__ = ["Change", "Listed", "Origin", "Survey", "commit", "documents_of", "survey"]
 
 Kind = Literal["new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "kept"]
-HINTS = {"failed": "mend it, then type: groundtune ingest --retry; or leave it out: groundtune ingest --drop NAME"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +78,15 @@ class Survey:
     @property
     def counts(self) -> Counter[str]:
         """How many items of each kind; those of a source that is not named any more are gone."""
-        counts = Counter(change.kind for change in self.changes)
+        counts: Counter[str] = Counter(change.kind for change in self.changes)
         counts["gone"] += len(self.removed_items)
-        return Counter(dict(counts))
+        return counts
 
     @property
     def problems(self) -> list[GroundtuneError]:
         """What is wrong: sources out of reach first, then items."""
-        return [listed.problem for listed in self.listed if listed.problem] + [error for change in self.changes for error in change.problems]
+        items = [error for change in self.changes for error in change.problems]
+        return [listed.problem for listed in self.listed if listed.problem] + items
 
 
 def survey(
@@ -174,8 +175,8 @@ def _listed(
         return Listed(origin=origin, changes=kept, problem=error)
     except Exception as error:
         # A source is a stranger's code: what it stumbles over must neither stop the others nor make its documents look gone.
-        told = f"source {origin.name}: cannot be listed: {type(error).__name__}: {error}"
-        return Listed(origin=origin, changes=kept, problem=SourceError(told, "mend it, then type: groundtune ingest"))
+        reason = f"source {origin.name}: cannot be listed: {type(error).__name__}: {error}"
+        return Listed(origin=origin, changes=kept, problem=SourceError(reason, "mend it, then type: groundtune ingest"))
     changes: list[Change] = []
     with progress.start("read", total=len(items), unit="items") as task:
         for name, item in items.items():
@@ -201,27 +202,21 @@ def _items(origin: Origin, before: Mapping[str, Known], emptied: Collection[str]
             told = DocumentError(f"{origin.prefix}{name}: {bad}", "rename it, then type: groundtune ingest")
         elif name in found:
             told = DocumentError(f"{origin.prefix}{name}: another item has the same name, or but for its Unicode form", HINT)
-        found[name] = item if told is None else Item(name=name, read=_refusing(told))
+        found[name] = item if told is None else Item(name=name, read=refused(told))
     if before and not found and origin.name not in emptied:
         raise SourceError(
             f"source {origin.name}: lists nothing any more, and held {len(before):,} items before; they are kept as they were",
             f"if that is right, type: groundtune ingest --emptied {origin.name}",
         )
-    sidecars = {name.removesuffix(SIDECAR): item for name, item in found.items() if name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in found}
-    for name in list(found):
-        if name.endswith(SIDECAR):
-            if name.removesuffix(SIDECAR) in sidecars:
-                del found[name]
-            else:
-                told = DocumentError(f"{origin.prefix}{name}: describes a file that is not there", f"add {name.removesuffix(SIDECAR)}, or remove it")
-                found[name] = Item(name=name, read=_refusing(told))
+    sidecars: dict[str, Item] = {}
+    for name in [name for name in found if name.endswith(SIDECAR)]:
+        about = name.removesuffix(SIDECAR)
+        if about in found:
+            sidecars[about] = found.pop(name)
+        else:
+            told = DocumentError(f"{origin.prefix}{name}: describes a file that is not there", f"add {about}, or remove it")
+            found[name] = Item(name=name, read=refused(told))
     return found, sidecars
-
-
-def _refusing(error: GroundtuneError):  # type: ignore[no-untyped-def]
-    from groundtune.documents.sources.folder import refused
-
-    return refused(error)
 
 
 def _bad_name(name: str) -> str:
@@ -238,23 +233,21 @@ def _below(name: str, items: Mapping[str, Item]) -> bool:
     return any(item.below and name.startswith(f"{folder}/") for folder, item in items.items() if item.below)
 
 
-def _change(
-    origin: Origin, name: str, item: Item, sidecar: Item | None, before: Known | None, retry: bool, drop: frozenset[str]
-) -> Change:
+def _change(origin: Origin, name: str, item: Item, sidecar: Item | None, before: Known | None, retry: bool, drop: frozenset[str]) -> Change:
     full = origin.prefix + name
     try:
-        beside = None if sidecar is None else _bytes(sidecar)
+        beside = None if sidecar is None else sidecar.read()
         weighed = given(full, item, origin.policy, beside)
         mark = fingerprint(__version__, weighed.fingerprint)
         again = before is not None and before.given == mark and not (retry and before.state in ("failed", "partly", "dropped"))
         if again and before is not None and item.stamp and before.stamp == item.stamp and before.state != "unread":
             return _as_before(full, before, drop)
-        raw = _bytes(item)
+        raw = item.read()
         digest = hashlib.sha256(raw).hexdigest()
         if again and before is not None and before.raw == digest:
             state: State = "ok" if before.state == "unread" else before.state
             return _as_before(full, replace(before, stamp=item.stamp, state=state, reasons=() if state == "ok" else before.reasons), drop)
-        documents, problems = made(full, raw, weighed)
+        documents, problems = made(full, raw, weighed, item.shown)
     except SourceError as error:
         return _not_fetched(full, item, origin, name, before, error)
     except GroundtuneError as error:
@@ -263,10 +256,6 @@ def _change(
         told = DocumentError(f"{full}: cannot be read: {type(error).__name__}: {error}", HINT)
         return _failed(full, origin, name, before, told, drop, retry)
     return _read(full, origin, name, item, mark, digest, documents, problems, before, drop)
-
-
-def _bytes(item: Item) -> bytes:
-    return item.read()
 
 
 def _read(
@@ -281,8 +270,6 @@ def _read(
     before: Known | None,
     drop: frozenset[str],
 ) -> Change:
-    from groundtune.documents.alike import signature
-
     state: State = "ok" if not problems else "partly" if documents else "failed"
     dropped = state == "failed" and full in drop
     known = Known(
@@ -365,10 +352,15 @@ def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
     for one in listed:
         changes = []
         for change in one.changes:
-            clash = next((d.id for d in change.known.documents if change.kind != "gone" and owners.get(d.id, change.name) != change.name), None)
+            mine = () if change.kind == "gone" else change.known.documents
+            clash = next((document.id for document in mine if owners.get(document.id, change.name) != change.name), None)
             if clash is not None:
-                told = DocumentError(f"{change.name}: {owners[clash]} gives a document of the same name", "rename one of them, then type: groundtune ingest")
-                known = replace(change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=((told.message, told.hint),))
+                told = DocumentError(
+                    f"{change.name}: {owners[clash]} gives a document of the same name", "rename one of them, then type: groundtune ingest"
+                )
+                known = replace(
+                    change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=((told.message, told.hint),)
+                )
                 change = replace(change, kind="failed", known=known, problems=(told,))
             if change.kind != "gone":
                 owners |= {document.id: change.name for document in change.known.documents}

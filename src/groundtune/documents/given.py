@@ -1,10 +1,10 @@
 """Who may read an item and what is known of it, from everything that says so; the nearest to the text wins.
 
-    readers:   rule with overrides  >  the file itself (where its source is trusted)  >  sidecar  >  column or export
-               >  rule  >  [[sources]] readers  >  [documents] readers  >  an error: not supplied is never everyone
-    metadata:  the file itself  >  sidecar  >  column or export  >  rule  >  [[sources]] metadata
+readers:   rule with overrides  >  the file itself (where its source is trusted)  >  sidecar  >  column or export
+>  rule  >  [[sources]] readers  >  [documents] readers  >  an error: not supplied is never everyone
+metadata:  the file itself  >  sidecar  >  column or export  >  rule  >  [[sources]] metadata
 
-    offer.pdf + offer.pdf.meta.toml (readers = ["sales"])  →  Given(readers={"sales"}, …)
+offer.pdf + offer.pdf.meta.toml (readers = ["sales"])  →  Given(readers={"sales"}, …)
 """
 
 from __future__ import annotations
@@ -80,6 +80,10 @@ def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given
     title = item.title
     if sidecar is not None:
         fields = read_sidecar(f"{name}{SIDECAR}", sidecar)
+        if "readers" in fields and not policy.trusted:
+            raise DocumentError(
+                f"{name}{SIDECAR}: names readers, and its source is not trusted to", "set trust_readers = true in its [[sources]] table"
+            )
         if "readers" in fields:
             near.append(readers_of(Path(f"{name}{SIDECAR}"), fields.pop("readers")))
         title = fields.pop("title", title)
@@ -91,7 +95,7 @@ def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given
     return Given(readers=readers, forced=forced, metadata=metadata, title=title)
 
 
-def made(name: str, raw: bytes, known: Given) -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
+def made(name: str, raw: bytes, known: Given, shown: str = "") -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
     """Return the documents of an item's bytes, and what could not be read of it."""
     if known.forced and known.readers is None:
         return (), (
@@ -100,7 +104,7 @@ def made(name: str, raw: bytes, known: Given) -> tuple[tuple[Document, ...], tup
                 "add readers to its [[sources]] table or a [[documents.rules]] table, then type: groundtune ingest",
             ),
         )
-    documents, problems = documents_from(name, raw, readers=known.readers, metadata=known.metadata)
+    documents, problems = documents_from(name, raw, readers=known.readers, metadata=known.metadata, shown=Path(shown or name))
     if known.forced and known.readers is not None:
         documents = tuple(replace(document, readers=known.readers) for document in documents)
     if known.title:

@@ -61,15 +61,16 @@ def documents_from(
     readers: frozenset[str] | None = None,
     metadata: Mapping[str, str] | None = None,
     defaults: Mapping[str, Any] | None = None,
+    shown: Path | None = None,
 ) -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
     """Return the documents of one file, and what of it could not be read.
 
     ``name`` is the path that ids are made of; its suffix chooses the loader. Readers that a file names itself win over ``readers``, these
-    over ``defaults["readers"]``; metadata likewise.
+    over ``defaults["readers"]``; metadata likewise. ``shown`` is how messages call the file.
     """
     fields = {key: value for key, value in (defaults or {}).items() if key != "readers"} | dict(metadata or {})
     who = readers if readers is not None else (defaults or {}).get("readers")
-    path = Path(name)
+    path = shown or Path(name)
     try:
         if len(raw) > MOST_BYTES:
             raise DocumentError(f"{path}: {len(raw):,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"))

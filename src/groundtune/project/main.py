@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groundtune.models.embed import Embed
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
+    from groundtune.project.ingest import Ingested
     from groundtune.project.pilot import Piloted
     from groundtune.records.ledger import Ledger
 
@@ -90,6 +91,7 @@ class Project:
     def retriever(self, limit: int | None = None) -> Retrieve:
         """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
         from groundtune.chunks.build import open_live
+        from groundtune.passages.newest import newest
         from groundtune.passages.retrieve import retrieve
 
         index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter)
@@ -104,7 +106,7 @@ class Project:
                 limit=limit or table.limit,
                 candidates=table.candidates,
                 rrf_k=table.rrf_k,
-                filter=filter or None,
+                filter=newest(filter, self.settings.documents.newest_wins) or None,
             )
 
         return search
@@ -132,11 +134,28 @@ class Project:
         """Lock the test set, the rubric and the arms. Raises ``LockedError`` when they changed and ``relock`` is not set."""
         return locks.lock(self.folder, self.content, self.settings, relock=relock)
 
-    def ingest(self) -> IndexVersion:
-        """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed."""
+    def ingest(
+        self,
+        *,
+        strict: bool = True,
+        fetch: bool = True,
+        retry: bool = False,
+        drop: Sequence[str] = (),
+        emptied: Sequence[str] = (),
+    ) -> Ingested:
+        """Bring the index in step with the sources: one new tagged version, or the live one when nothing changed.
+
+        ``strict`` raises for anything that cannot be read; otherwise it is in the result, and the rest goes on.
+        """
         from groundtune.project.ingest import ingest
 
-        return ingest(self)
+        return ingest(self, strict=strict, fetch=fetch, retry=retry, drop=drop, emptied=emptied)
+
+    def plan_ingest(self, *, retry: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
+        """Return what ``ingest`` would do and what it would cost; nothing is written."""
+        from groundtune.project.ingest import plan
+
+        return plan(self, retry=retry, drop=drop, emptied=emptied)
 
     def index_versions(self) -> list[IndexVersion]:
         """Return the finished index versions, oldest first."""

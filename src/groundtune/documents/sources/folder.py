@@ -1,6 +1,6 @@
-"""What a source is, and the first of them: a folder.
+r"""What a source is, and the first of them: a folder.
 
-    folder documents/  →  Item("hr/leave.md", stamp="1732180000000000000-412-77-…", read → b"---\\nreaders: …")
+    folder documents/  →  Item("hr/leave.md", stamp="1732180000000000000-412-77-…", read → b"---\nreaders: …")
 
 Listing is cheap and whole; reading happens item by item, and only where the stamp is new. A source that cannot be listed raises
 ``SourceError``, so that its documents are kept: not being seen is not being gone.
@@ -32,7 +32,7 @@ class Item:
     ``name`` is its path within the source, with ``/``; ``read`` returns its bytes or raises ``DocumentError`` (it cannot be read as it is)
     or ``SourceError`` (it cannot be reached now). ``stamp`` is the same only while the bytes are the same; empty where the source has no
     such thing. ``readers`` is ``None`` where the source names none, which is not the same as nobody. ``below`` marks a folder that could
-    not be listed: what was known below it is kept.
+    not be listed: what was known below it is kept. ``shown`` is how messages call it, where its name is not what a user would look for.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Item:
     metadata: Mapping[str, str] = field(default_factory=dict)
     readers: frozenset[str] | None = None
     below: bool = False
+    shown: str = ""
 
 
 class Source(Protocol):
@@ -67,7 +68,7 @@ def refused(error: Exception) -> Callable[[], bytes]:
 def open(settings: Mapping[str, Any], folder: Path) -> Folder:
     """Open a folder source. Raises ``SourceError`` where the table names no path."""
     if not settings.get("path"):
-        raise SourceError(f"source {settings['name']}: names no path", "add path = \"FOLDER\" to its [[sources]] table")
+        raise SourceError(f"source {settings['name']}: names no path", 'add path = "FOLDER" to its [[sources]] table')
     return Folder(folder / settings["path"], most_items=settings.get("most_items", 1_000_000))
 
 
@@ -107,7 +108,9 @@ class Folder:
                 raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
             found = path.stat()
             if stat.S_ISDIR(found.st_mode):
-                raise DocumentError(f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check")
+                raise DocumentError(
+                    f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
+                )
             if not stat.S_ISREG(found.st_mode):
                 raise DocumentError(f"{path}: is no regular file", HINT)
             if found.st_size > MOST_BYTES:
@@ -121,7 +124,7 @@ class Folder:
             return Item(name=name, read=refused(told))
         settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NANOSECONDS
         stamp = f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}" if settled else ""
-        return Item(name=name, stamp=stamp, read=lambda: self._bytes(path))
+        return Item(name=name, stamp=stamp, shown=str(path), read=lambda: self._bytes(path))
 
     def _bytes(self, path: Path) -> bytes:
         try:
