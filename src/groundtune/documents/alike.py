@@ -32,7 +32,7 @@ CURRENT, DUPLICATE = "current", "near_duplicate"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versions:
-    """How versions are told apart: ``by`` names the metadata that orders them, ``of`` what they have in common. Without ``by``, not at all."""
+    """How versions are told apart: ``by`` names the metadata that orders them, ``of`` in common; none without ``by``."""
 
     by: str = ""
     of: tuple[str, ...] = ("title", "product")
