@@ -29,7 +29,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> Repository:
-    """Open a repository: ``path`` of one that is here, or ``url`` of one that is fetched. Raises ``SourceError`` for what git could misread."""
+    """Open a repository: ``path`` of one that is here, ``url`` of one that is fetched. Raises ``SourceError`` for what git could misread."""
     name, url, path, revision = settings["name"], settings.get("url"), settings.get("path"), settings["revision"]
     hint = f"correct the [[sources]] table of {name}, then type: groundtune ingest"
     if bool(url) == bool(path):

@@ -37,7 +37,7 @@ class Storage:
         self.most_items = most_items
 
     def items(self) -> Iterator[Item]:
-        """List the files. Raises ``SourceError`` when the storage does not answer or has no such place, ``MissingExtra`` for its package."""
+        """List the files. Raises ``SourceError`` when it does not answer or has no such place, ``MissingExtra`` for its package."""
         try:
             from fsspec.core import url_to_fs
         except ModuleNotFoundError as error:
