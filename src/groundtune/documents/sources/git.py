@@ -29,7 +29,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> Repository:
-    """Open a repository: ``path`` of one that is here, ``url`` of one that is fetched. Raises ``SourceError`` for what git could misread."""
+    """Open a repository: a ``path`` that is here, or a ``url`` that is fetched. Raises ``SourceError`` for what git could misread."""
     name, url, path, revision = settings["name"], settings.get("url"), settings.get("path"), settings["revision"]
     hint = f"correct the [[sources]] table of {name}, then type: groundtune ingest"
     if bool(url) == bool(path):
@@ -129,9 +129,9 @@ class Repository:
 
     def _ran(self, command: Sequence[str], environment: Mapping[str, str]) -> bytes:
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603
                 command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.timeout, check=False
-            )  # noqa: S603
+            )
         except subprocess.TimeoutExpired:
             told = f"source {self.name}: git {command[3]} took more than {self.timeout:g} s"
             raise SourceError(told, "raise its timeout_seconds, then type: groundtune ingest") from None

@@ -42,7 +42,7 @@ class Storage:
             from fsspec.core import url_to_fs
         except ModuleNotFoundError as error:
             raise MissingExtra.of("fsspec", "sources") from error
-        options = dict(self.options)
+        options: dict[str, Any] = dict(self.options)
         if self.url.startswith(("s3://", "s3a://")):
             limits = {"connect_timeout": self.timeout, "read_timeout": self.timeout, "retries": {"max_attempts": 3}}
             options.setdefault("config_kwargs", limits)

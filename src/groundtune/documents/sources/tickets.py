@@ -105,6 +105,9 @@ class Export:
         groups = frozenset(part.strip() for part in named.split(",") if part.strip())
         if isinstance(who, DocumentError):
             return self._item(name, ticket, remarks, who, described=False)
+        if who is not None:
+            # The system asks for both, the level and the group; a list of readers is open to each of them, so only what is in both is left.
+            groups &= who
         if not groups:
             told = DocumentError(
                 f"{self.name}/{name}: internal notes, and nobody is named who reads them",
@@ -280,8 +283,9 @@ def plain(value: Any, depth: int = 0) -> str:
         return ""
     kind = value.get("type")
     if kind in ("text", "mention", "emoji", "inlineCard"):
-        attributes = value.get("attrs") if isinstance(value.get("attrs"), dict) else {}
-        return str(value.get("text") or attributes.get("text") or attributes.get("url") or "")
+        attributes = value.get("attrs")
+        named = attributes.get("text") or attributes.get("url") if isinstance(attributes, dict) else ""
+        return str(value.get("text") or named or "")
     if kind == "hardBreak":
         return "\n"
     inner = [plain(child, depth + 1) for child in value.get("content") or [] if isinstance(child, dict)]
