@@ -78,6 +78,7 @@ def test_five_and_five_point_nought_are_one_version() -> None:
     assert rank("5") == rank("5.0") == rank("v5.0.0")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_any_texts_can_be_ordered(written: list[str]) -> None:
     assert len(sorted(written, key=rank)) == len(written)

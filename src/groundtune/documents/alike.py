@@ -99,11 +99,14 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
     """
     import numpy as np
 
-    names = sorted(name for name, value in signatures.items() if value)
-    if len(names) < 2:
+    same: dict[bytes, list[str]] = {}
+    for name in sorted(signatures):
+        if signatures[name]:
+            same.setdefault(signatures[name], []).append(name)
+    if not same:
         return ()
-    table = np.stack([np.frombuffer(signatures[name], dtype="<u4") for name in names])
-    above = list(range(len(names)))
+    table = np.stack([np.frombuffer(value, dtype="<u4") for value in same])
+    above = list(range(len(same)))
 
     def root(item: int) -> int:
         while above[item] != item:
@@ -122,9 +125,9 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
                 for other in others[alike].tolist():
                     above[root(one)] = root(other)
     groups: dict[int, list[str]] = defaultdict(list)
-    for item, name in enumerate(names):
-        groups[root(item)].append(name)
-    return tuple(sorted(tuple(group) for group in groups.values() if len(group) > 1))
+    for item, names in enumerate(same.values()):
+        groups[root(item)] += names
+    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
 
 
 def superseded(documents: Sequence[Document], versions: Versions) -> dict[str, str]:

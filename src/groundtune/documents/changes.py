@@ -347,23 +347,25 @@ def _moved(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
     """Let one item of two with documents of one id fail: names of two sources, or of a file and a part of an archive, may coincide."""
-    owners: dict[str, str] = {}
+    owners: dict[str, tuple[str, str]] = {}
     result = []
     for one in listed:
         changes = []
         for change in one.changes:
+            me = (one.origin.name, change.name)
             mine = () if change.kind == "gone" else change.known.documents
-            clash = next((document.id for document in mine if owners.get(document.id, change.name) != change.name), None)
+            clash = next((document.id for document in mine if owners.get(document.id, me) != me), None)
             if clash is not None:
                 told = DocumentError(
-                    f"{change.name}: {owners[clash]} gives a document of the same name", "rename one of them, then type: groundtune ingest"
+                    f"{change.name}: {owners[clash][1]} of {owners[clash][0]} gives a document of the same name",
+                    "rename one of them, then type: groundtune ingest",
                 )
                 known = replace(
                     change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=((told.message, told.hint),)
                 )
                 change = replace(change, kind="failed", known=known, problems=(told,))
             if change.kind != "gone":
-                owners |= {document.id: change.name for document in change.known.documents}
+                owners |= {document.id: me for document in change.known.documents}
             changes.append(change)
         result.append(replace(one, changes=tuple(changes)))
     return tuple(result)

@@ -119,7 +119,7 @@ def records(source: str, path: Path, *, inside: str) -> Iterator[dict[str, Any]]
 
 
 def rows(source: str, path: Path) -> Iterator[dict[str, list[str]]]:
-    """Yield the rows of a CSV export: lists by column, in small letters, since a column may be there several times. Empty cells are left out.
+    """Yield the rows of a CSV export: lists by column, in small letters, since a column may be there several times; no empty cells.
 
     Raises ``SourceError`` for a row with more cells than there are columns, which is how a broken quote shows.
     """
