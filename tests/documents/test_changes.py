@@ -229,7 +229,7 @@ TEXTS = st.one_of(
 STEPS = st.lists(st.tuples(st.sampled_from(["write", "remove", "move", "down", "retry", "drop"]), NAMES, NAMES, TEXTS), max_size=10)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, cuts=st.sets(st.integers(0, 10)), stamped=st.booleans())
 def test_syncing_step_by_step_equals_reading_everything_afresh(steps: list[Any], cuts: set[int], stamped: bool) -> None:
     catalogue, box = Catalogue(None), Memory({"keep.md": "# Keep\n\nthis"}, stamped=stamped)

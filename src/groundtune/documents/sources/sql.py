@@ -3,7 +3,7 @@
     query = "SELECT id, body, team FROM articles", columns = {name = "id", text = "body", readers = "team"}
     →  Item("17.txt", readers={"support"}, read → the body)
 
-The query runs in a transaction that is always rolled back. Every row is read each time; unchanged ones are known by their hash.
+The query may only read, and its transaction is rolled back. Every row is read each time; unchanged ones are known by their hash.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from groundtune.errors import DocumentError, MissingExtra, SourceError
 OWN = ("name", "text", "title", "format", "readers")
 MOST_TOGETHER = 2_000_000_000  # bytes of all rows, which are in memory together
 _READS = re.compile(r"\s*(?:select|with|table|values)\b", re.IGNORECASE)
-_LIMITS = {"postgresql": "SET LOCAL statement_timeout = {}", "mysql": "SET SESSION max_execution_time = {}"}
+# The query may only read, and for so many milliseconds. Elsewhere there is the roll-back alone, and what the database user may do.
+_GUARDS = {
+    "sqlite": ("PRAGMA query_only = ON",),
+    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL statement_timeout = {}"),
+    "mysql": ("SET SESSION max_execution_time = {}", "SET SESSION TRANSACTION READ ONLY"),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY",),
+}
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> Rows:
@@ -86,9 +92,8 @@ class Rows:
             raise SourceError(f"source {self.name}: {_said(error)}", "correct its url, then type: groundtune ingest") from None
         try:
             with engine.connect() as connection:
-                limit = _LIMITS.get(engine.dialect.name)
-                if limit:
-                    connection.execute(sa.text(limit.format(int(self.timeout * 1000))))
+                for statement in _GUARDS.get(engine.dialect.name, ()):
+                    connection.execute(sa.text(statement.format(int(self.timeout * 1000))))
                 result = connection.execution_options(stream_results=True, max_row_buffer=1000).execute(sa.text(self.query))
                 given = list(result.keys())
                 absent = sorted(set(self.columns.values()) - set(given))
