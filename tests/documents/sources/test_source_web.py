@@ -178,7 +178,7 @@ def test_private_addresses_are_refused_unless_the_project_allows_them(server: Se
 
 
 def test_the_address_that_was_looked_at_is_the_one_connected_to(server: Server) -> None:
-    """A name that resolves to a public address first and to a private one after (DNS rebinding) gains nothing: it is resolved once a request."""
+    """A name that resolves to another address the second time (DNS rebinding) gains nothing: it is resolved once a request."""
     port = server.http.server_port
     asked: list[str] = []
 
