@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 import groundtune as gt
+from groundtune.cli.main import main
 from groundtune.errors import ConfigError, GroundtuneError
 from groundtune.files import fingerprint
 
@@ -61,8 +64,11 @@ def write(folder: Path, name: str, text: str, readers: str = "everyone", **field
 
 
 def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "groundtune", "ingest", "-p", str(folder), "--progress", "silent", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """Run the verb in this process, as the command line does."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
+        main(["ingest", "-p", str(folder), "--progress", "silent", *arguments])
+    return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def found(folder: Path, question: str, asker: str = "ana", **filter: str) -> list[str]:
@@ -203,7 +209,8 @@ def test_a_source_out_of_reach_is_told_loudly_and_loses_nothing(sourced: Path) -
 
 
 def test_a_secret_is_named_by_its_environment_variable_alone(sourced: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    more = '[[sources]]\nname = "base"\nuse = "sql"\nurl_env = "KB_URL"\nquery = "SELECT 1 AS id, 2 AS body"\ncolumns = { name = "id", text = "body" }\n'
+    more = '[[sources]]\nname = "base"\nuse = "sql"\nurl_env = "KB_URL"\n'
+    more += 'query = "SELECT 1 AS id, 2 AS body"\ncolumns = { name = "id", text = "body" }\n'
     (sourced / "groundtune.toml").write_text(CONFIG + more)
     told = gt.open(sourced).ingest(strict=False).problems
     assert len(told) == 1 and "KB_URL" in told[0][0]
@@ -267,7 +274,7 @@ def state(folder: Path) -> str:
     )
 
 
-@pytest.mark.parametrize("after", [0.35, 0.6, 0.9, 1.2])
+@pytest.mark.parametrize("after", [0.8, 1.6])
 def test_kill_at_any_moment_then_the_same_command_ends_the_same(after: float, tmp_path: Path) -> None:
     folder = make(tmp_path / "p", **{f"d{n}": f"# Title {n}\n\nThe crane number {n} is green." for n in range(60)})
     assert ran(folder).returncode == 0

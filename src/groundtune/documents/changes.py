@@ -148,7 +148,8 @@ def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collect
         before = catalogue.known(origin.name)
         try:
             items, _ = _items(origin, before, emptied)
-        except GroundtuneError:
+        except Exception:
+            # Why is told by the survey that follows; here it is enough that not being listed is not being gone.
             items = None
         for name, known in before.items():
             if items is None or name in items or _below(name, items):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune import config, plugins
-from groundtune.errors import StateError, UnknownName
+from groundtune.errors import Problems, StateError, UnknownName
 from groundtune.progress import Progress, Silent
 from groundtune.project import content as contents
 from groundtune.project import lock as locks
@@ -47,6 +47,14 @@ class Project:
         return contents.read_or_raise(self.folder, self.settings)
 
     @cached_property
+    def served(self) -> contents.Content:
+        """The same, less the documents that cannot be read: what questions are answered from while somebody mends those."""
+        content, problems = contents.read(self.folder, self.settings, strict=False)
+        if content is None:
+            raise problems[0] if len(problems) == 1 else Problems(problems)
+        return content
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The project's ledger, created on first use."""
         from groundtune.records.ledger import Ledger
@@ -81,7 +89,7 @@ class Project:
 
     def principal(self, name: str) -> Principal:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
-        people = self.content.principals
+        people = self.served.principals
         if name not in people:
             file = self.folder / self.settings.access.file
             hint = f"add it to {file}, or ask as a known one: groundtune ask --as {next(iter(people), 'NAME')}"

@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from groundtune import plugins
 from groundtune.config import Settings, SourceTable
@@ -55,8 +54,15 @@ class _Late:
     def __init__(self, table: SourceTable, folder: Path) -> None:
         self.table = table
         self.folder = folder
+        self._listed: list[Item] | None = None
 
-    def items(self) -> Any:
+    def items(self) -> Iterator[Item]:
+        """List the source once a run: what was gone at the first look and what is new at the second are then of one list."""
+        if self._listed is None:
+            self._listed = list(self._items())
+        return iter(self._listed)
+
+    def _items(self) -> Iterator[Item]:
         settings = self.table.model_dump()
         settings["options"] = {key: resolved(self.table.name, key, value) for key, value in settings["options"].items()}
         if self.table.url_env:

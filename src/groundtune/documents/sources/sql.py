@@ -104,7 +104,8 @@ class Rows:
                 size = 0
                 for row in result.mappings():
                     rows.append(self._item(row))
-                    size += len(row[self.columns["text"]] or "")
+                    text = row[self.columns["text"]]
+                    size += len(text) if isinstance(text, str | bytes) else 0
                     if len(rows) > self.most_items or size > MOST_TOGETHER:
                         told = f"source {self.name}: more than {self.most_items:,} rows or {MOST_TOGETHER:,} bytes"
                         raise SourceError(told, "raise its most_items, or ask for less")
