@@ -104,7 +104,9 @@ def made(name: str, raw: bytes, known: Given, shown: str = "") -> tuple[tuple[Do
                 "add readers to its [[sources]] table or a [[documents.rules]] table, then type: groundtune ingest",
             ),
         )
-    documents, problems = documents_from(name, raw, readers=known.readers, metadata=known.metadata, shown=Path(shown or name))
+    documents, problems = documents_from(
+        name, raw, readers=known.readers, metadata=known.metadata, shown=Path(name if "://" in shown else shown or name)
+    )
     if known.forced and known.readers is not None:
         documents = tuple(replace(document, readers=known.readers) for document in documents)
     if known.title:

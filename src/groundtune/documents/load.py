@@ -74,7 +74,7 @@ def documents_from(
     try:
         if len(raw) > MOST_BYTES:
             raise DocumentError(f"{path}: {len(raw):,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"))
-        loaded = _loaded(path, raw)
+        loaded = _loaded(path, raw, Path(name).suffix)
         return (_made(path, unicodedata.normalize("NFC", name), loaded, {**fields, "readers": who}),), ()
     except GroundtuneError as error:
         return (), (error,)
@@ -121,14 +121,14 @@ def _document(folder: Path, path: Path, defaults: Mapping[str, Any]) -> Document
     name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
     if not name.isprintable():
         raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
-    return _made(path, name, _loaded(path, _raw(folder, path)), defaults)
+    return _made(path, name, _loaded(path, _raw(folder, path), path.suffix), defaults)
 
 
-def _loaded(path: Path, raw: bytes) -> Loaded:
-    loader = LOADERS.get(path.suffix.lower(), path.suffix.lower().removeprefix("."))
+def _loaded(path: Path, raw: bytes, suffix: str) -> Loaded:
+    loader = LOADERS.get(suffix.lower(), suffix.lower().removeprefix("."))
     if loader not in plugins.known("loader"):
         known = ", ".join(sorted(LOADERS))
-        raise DocumentError(f"{path}: no loader for {path.suffix or 'a file without a suffix'}; known: {known}", HINT)
+        raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", HINT)
     try:
         loaded: Loaded = plugins.load("loader", loader)(path, raw)
         return loaded

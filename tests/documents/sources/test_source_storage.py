@@ -31,7 +31,7 @@ def bucket(endpoint: str) -> Iterator[Any]:
     import boto3
 
     made = boto3.resource("s3", endpoint_url=endpoint, aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1").Bucket(
-        "kb"
+        "kbase"
     )
     made.create()
     yield made
@@ -39,7 +39,7 @@ def bucket(endpoint: str) -> Iterator[Any]:
     made.delete()
 
 
-def s3(endpoint: str, url: str = "s3://kb/docs", **given: Any) -> Any:
+def s3(endpoint: str, url: str = "s3://kbase/docs", **given: Any) -> Any:
     return open_storage(settings("fsspec", url=url, options={"endpoint_url": endpoint, "key": "k", "secret": "s"}, **given), Path())
 
 
