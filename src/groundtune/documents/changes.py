@@ -44,13 +44,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What became of one item. ``name`` is its full name, prefix included; ``moved_from`` the full name that its bytes had before."""
+    """What became of one item.
+
+    ``name`` is its full name, prefix included; ``moved_from`` the full name that its bytes had before.
+    ``stored``: the catalogue has it exactly so.
+    """
 
     name: str
     kind: Kind
     known: Known
     moved_from: str | None = None
     problems: tuple[GroundtuneError, ...] = ()
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
             if listed.origin.source is None:
                 continue
             catalogue.forget(listed.origin.name, [change.known.name for change in listed.changes if change.kind == "gone"])
-            catalogue.keep(change.known for change in listed.changes if change.kind not in ("gone", "kept"))
+            catalogue.keep(change.known for change in listed.changes if not change.stored and change.kind != "gone")
             catalogue.listed(listed.origin.name, at)
         for name in found.removed:
             catalogue.forget_source(name)
@@ -181,12 +186,13 @@ def _listed(
     changes: list[Change] = []
     with progress.start("read", total=len(items), unit="items") as task:
         for name, item in items.items():
-            changes.append(_change(origin, name, item, sidecars.get(name), before.get(name), retry, drop))
+            change = _change(origin, name, item, sidecars.get(name), before.get(name), retry, drop)
+            changes.append(replace(change, stored=True) if change.known is before.get(name) else change)
             task.advance(1)
     for name, known in sorted(before.items()):
         if name not in items:
             kind: Kind = "kept" if _below(name, items) else "gone"
-            changes.append(Change(name=origin.prefix + name, kind=kind, known=known))
+            changes.append(Change(name=origin.prefix + name, kind=kind, known=known, stored=True))
     return Listed(origin=origin, changes=_moved(changes))
 
 
@@ -294,7 +300,7 @@ def _read(
 
 def _as_before(full: str, known: Known, drop: frozenset[str]) -> Change:
     if known.state == "dropped" or (known.state == "failed" and full in drop):
-        return Change(name=full, kind="dropped", known=replace(known, state="dropped"))
+        return Change(name=full, kind="dropped", known=known if known.state == "dropped" else replace(known, state="dropped"))
     problems = tuple(DocumentError(message, hint) for message, hint in known.reasons)
     return Change(name=full, kind="failed" if known.state == "failed" else "unchanged", known=known, problems=problems)
 
@@ -364,7 +370,7 @@ def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
                 known = replace(
                     change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=((told.message, told.hint),)
                 )
-                change = replace(change, kind="failed", known=known, problems=(told,))
+                change = replace(change, kind="failed", known=known, problems=(told,), stored=False)
             if change.kind != "gone":
                 owners |= {document.id: me for document in change.known.documents}
             changes.append(change)
