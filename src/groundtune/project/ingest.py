@@ -70,6 +70,8 @@ def ingest(
     """
     named = origins(project.folder, project.settings, fetch=fetch)
     _known_sources(emptied, [origin.name for origin in named])
+    if strict and not (fetch and project.settings.sources):
+        _ = project.content  # raises for anything else of the project that is not as it should be, examples included
     catalogue = Catalogue(project.state / CATALOGUE)
     try:
         if not strict:
