@@ -55,6 +55,15 @@ class ProjectTable(Table):
     seed: int = Field(7, description="of shuffling, training, decoding at an endpoint, and resampling")
 
 
+class RuleTable(Table):
+    """Readers and metadata by path. Later rules win over earlier ones; what a document says of itself wins, unless the rule overrides."""
+
+    match: str = Field(min_length=1, description="paths this is for, with the source's name in front: hr/**, wiki/**/*.pdf, tickets/*")
+    readers: list[str] | None = Field(None, description="groups that read them; [] means nobody")
+    metadata: dict[str, str] = Field(default_factory=dict, description="metadata that they get")
+    overrides: bool = Field(False, description="these readers count whatever the documents, sidecars or columns say")
+
+
 class DocumentsTable(Table):
     """Where the documents are. ``readers`` is for documents that name none themselves; without it they are an error."""
 
@@ -67,6 +76,41 @@ class DocumentsTable(Table):
     parse_unpacked: Annotated[int, Field(ge=1)] = Field(400, description="most that one archive or Office file may unpack to, in MB")
     parse_pages: Annotated[int, Field(ge=1)] = Field(5000, description="most pages, slides, sheets, chapters or mail parts of one file")
     parse_rows: Annotated[int, Field(ge=1)] = Field(1_000_000, description="most rows or records of one file")
+    rules: list[RuleTable] = Field(default_factory=list, description="readers and metadata by path; [[documents.rules]] tables")
+    duplicates: Annotated[float, Field(gt=0, le=1)] = Field(0.9, description="likeness from which on two documents are near-duplicates")
+    newest_wins: str | None = Field(
+        None, description="metadata that orders the versions of a document (version, date): search takes the newest unless a filter asks"
+    )
+    versions_of: list[str] = Field(
+        default_factory=lambda: ["title", "product"], description="what two versions of one document have in common: title, metadata"
+    )
+
+
+class SourceTable(Table):
+    """One more place that documents come from. Its documents are called ``name/…``; secrets are named by environment variables."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="first part of its documents' names: small letters, digits, hyphens")
+    use: str = Field(
+        description="source plug-in: folder, fsspec, git, web, sql, zendesk, jira, confluence, notion, or one that is installed"
+    )
+    path: str | None = Field(None, description="folder or export file, below the project folder or absolute (folder, exports, git)")
+    url: str | None = Field(None, description="of the storage (s3://bucket/docs), the repository, or the sitemap")
+    url_env: str | None = Field(None, description="the environment variable that holds the URL, where it has a password in it (sql, git)")
+    revision: str = Field("HEAD", description="branch, tag or commit (git)")
+    query: str | None = Field(None, description="SELECT whose rows are documents (sql)")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="what the rows' columns are: name, text, and title, format, readers, stamp; others are metadata"
+    )
+    options: dict[str, str] = Field(default_factory=dict, description="what else the plug-in takes, as texts; $NAME reads the environment")
+    match: list[str] = Field(default_factory=list, description="take only names that one of these patterns matches (docs/**, *.md)")
+    readers: list[str] | None = Field(None, description="groups that read what names no readers itself; [] means nobody")
+    metadata: dict[str, str] = Field(default_factory=dict, description="metadata of all its documents")
+    trust_readers: bool | None = Field(
+        None, description="whether files may name their own readers; without it: yes for folder and git, no for all others"
+    )
+    allow_private: bool = Field(False, description="reach private and loopback addresses (web)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds that one request or query may take")
+    most_items: Positive = Field(100_000, description="items that are listed at most; more is an error")
 
 
 class AccessTable(Table):
@@ -285,6 +329,7 @@ class CostsTable(Table):
 
     currency: str = Field("EUR", description="what the prices are in")
     machine_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="price of an hour of this machine")
+    embedding_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens embedded (endpoint)")
     prompt_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens read (endpoint)")
     completion_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens written (endpoint)")
 
@@ -293,7 +338,8 @@ class Settings(Table):
     """The whole of groundtune.toml."""
 
     project: ProjectTable
-    documents: DocumentsTable = DocumentsTable()
+    documents: DocumentsTable = Field(default_factory=lambda: DocumentsTable.model_validate({}))
+    sources: list[SourceTable] = Field(default_factory=list)
     access: AccessTable = AccessTable()
     examples: ExamplesTable = Field(default_factory=lambda: ExamplesTable.model_validate({}))
     answers: AnswersTable
@@ -481,6 +527,9 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     if settings.chunks.unit == "child" and settings.chunks.parent_tokens < settings.chunks.max_tokens:
         message = f"chunks.parent_tokens is {settings.chunks.parent_tokens}: less than max_tokens ({settings.chunks.max_tokens})"
         yield problem(["chunks", "parent_tokens"], message)
+    for number, source in enumerate(settings.sources):
+        if source.name in [other.name for other in settings.sources[:number]]:
+            yield problem(["sources", str(number), "name"], f"sources.{number}.name is {source.name!r}: two sources of one name")
     for number, gate in enumerate(settings.rubric.gates):
         if (gate.min is None) == (gate.max is None):
             yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")

@@ -4,6 +4,7 @@ GroundtuneError
 ├── ConfigError        groundtune.toml or a file it names is not as it should be
 ├── InputError         a document, an example or a question is not as it should be
 │   ├── DocumentError
+│   ├── SourceError    a source of documents cannot be reached, or lists what cannot be trusted
 │   ├── ExampleError
 │   └── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
 ├── StateError         the project is not in the state that the verb needs
@@ -53,6 +54,10 @@ class DocumentError(InputError):
     def __init__(self, message: str, hint: str, *, state: str = "unreadable") -> None:
         super().__init__(message, hint)
         self.state = state
+
+
+class SourceError(InputError):
+    """A source of documents cannot be reached or listed. What was read from it before stays as it was."""
 
 
 class ExampleError(InputError):

@@ -121,7 +121,8 @@ def test_questions_without_evidence_or_of_one_source_are_refused(tmp_path: Path)
 
 def test_a_project_reads_around_the_sentence_that_was_found(tmp_path: Path) -> None:
     project = groundtune.open(make(tmp_path / "p", unit="sentence", most=40))
-    version = project.ingest()
+    version = project.ingest().version
+    assert version is not None
     assert version.chunks == 2 * SECTIONS and version.splitter["unit"] == "sentence"
     assert project.verify_index() == []
     [found] = project.retriever()("delta7 coins office epsilon7", project.principal("ana"), {})

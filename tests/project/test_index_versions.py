@@ -78,11 +78,11 @@ def seen(project: Project) -> dict[str, str]:
 
 
 def test_promote_rollback_and_their_records(folder: Path) -> None:
-    first = opened(folder).ingest()
+    first = opened(folder).ingest().version
     before = seen(opened(folder))
     changed(folder)
     project = opened(folder)
-    second = project.ingest(promote=False)
+    second = project.ingest(promote=False).version
     assert project.index.live() == first.id and seen(project) == before
     difference = project.index.diff("live", second.id)
     assert set(difference.added) == {"document:yard.md"} and set(difference.removed) == {"document:kiosk.md"}
@@ -118,15 +118,15 @@ def test_an_audit_line_that_was_edited_or_removed_is_found(folder: Path) -> None
 
 
 def test_rollback_goes_back_step_by_step_and_ingest_does_not_build_again(folder: Path) -> None:
-    ids = [opened(folder).ingest().id]
+    ids = [opened(folder).ingest().version.id]
     for text in ("one", "two"):
         write(folder, "extra", text)
-        ids.append(opened(folder).ingest().id)
+        ids.append(opened(folder).ingest().version.id)
     project = opened(folder)
     assert [project.index.rollback().id, project.index.rollback().id] == [ids[1], ids[0]]
     table = manifest.versions(project.state / "index")[0].table
     commits = project.store.draft(table, 256)._table.version  # type: ignore[attr-defined]
-    assert project.ingest().id == ids[2] and project.index.live() == ids[2]
+    assert project.ingest().version.id == ids[2] and project.index.live() == ids[2]
     assert project.store.draft(table, 256)._table.version == commits  # type: ignore[attr-defined]
 
 
@@ -166,10 +166,10 @@ def one_gate(key: str, value: object) -> Callable[[dict[str, object]], None]:
     ],
 )
 def test_every_kind_of_damage_is_found_and_refuses_a_promote(folder: Path, key: str, value: object, kinds: set[str]) -> None:
-    first = opened(folder).ingest()
+    first = opened(folder).ingest().version
     write(folder, "extra", "more")
     project = opened(folder)
-    second = project.ingest(promote=False)
+    second = project.ingest(promote=False).version
     assert project.index.verify(second.id).differences == ()
     tampered(project, second.id, one_gate(key, value))
     found = project.index.verify(second.id).differences
@@ -177,19 +177,19 @@ def test_every_kind_of_damage_is_found_and_refuses_a_promote(folder: Path, key: 
     refused = opened(folder).index.promote(second.id)
     assert not refused.done and refused.verified.differences and project.index.live() == first.id
     # Ingestion mends it: it is not whole, so it is built again.
-    assert opened(folder).ingest().id == second.id
+    assert opened(folder).ingest().version.id == second.id
     assert opened(folder).index.verify().differences == ()
 
 
 def test_a_damaged_live_version_is_written_again_beside_the_one_that_is_open(folder: Path) -> None:
     project = opened(folder)
-    version = project.ingest()
+    version = project.ingest().version
     whole = seen(project)
     tampered(project, version.id, one_gate("text", "something else"))
     index, _ = open_live(project.state / "index", embed=project.embed, splitter=project.splitter, engine=project.store)
-    assert opened(folder).ingest().id == version.id and opened(folder).index.verify().differences
+    assert opened(folder).ingest().version.id == version.id and opened(folder).index.verify().differences
     project = opened(folder)
-    again = project.ingest(rebuild=True)
+    again = project.ingest(rebuild=True).version
     assert (again.id, seen(project)) == (version.id, whole) and again.tag != version.tag
     assert project.index.verify().differences == () and project.index.plan_gc(0).orphans == ()
     project.index.gc(0)
@@ -202,7 +202,7 @@ def test_a_damaged_live_version_is_written_again_beside_the_one_that_is_open(fol
 
 def test_readers_of_a_whole_document_and_the_ledger_are_compared(folder: Path) -> None:
     project = opened(folder)
-    version = project.ingest()
+    version = project.ingest().version
 
     def open_up(row: dict[str, object]) -> None:
         if row["document_id"] == "document:gate.md":
@@ -216,12 +216,12 @@ def test_readers_of_a_whole_document_and_the_ledger_are_compared(folder: Path) -
 
 
 def test_a_version_of_other_settings_is_promoted_only_when_asked(folder: Path) -> None:
-    first = opened(folder).ingest()
+    first = opened(folder).ingest().version
     config = folder / "groundtune.toml"
     config.write_text(TOML.replace("max_tokens = 40", "max_tokens = 60"))
     project = opened(folder)
     index_before = manifest.live(project.state / "index")
-    second = project.ingest(promote=False)
+    second = project.ingest(promote=False).version
     assert second.table != first.table and index_before is not None and project.index.live() == first.id
     project.index.promote(second.id)
     with pytest.raises(StaleIndex, match="was split by") as caught:
@@ -260,7 +260,7 @@ for line in sys.stdin:
 
 
 def test_gc_keeps_what_is_needed_and_never_breaks_a_reader(folder: Path) -> None:
-    ids = [opened(folder).ingest()]
+    ids = [opened(folder).ingest().version]
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(folder), str(Path(__file__).parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -268,7 +268,7 @@ def test_gc_keeps_what_is_needed_and_never_breaks_a_reader(folder: Path) -> None
     assert reader.stdout.readline().strip() == ids[0].id
     for number in range(5):
         write(folder, "extra", f"number {number} " * 20)
-        ids.append(opened(folder).ingest())
+        ids.append(opened(folder).ingest().version)
     project = opened(folder)
     run = project.ledger.begin("evaluate", "k", {"index": ids[1].id}, 0)
     (folder / "groundtune.lock").write_text(json.dumps({"index": ids[2].id}))
@@ -303,7 +303,7 @@ def test_gc_keeps_what_is_needed_and_never_breaks_a_reader(folder: Path) -> None
 
 
 def test_the_table_of_a_removed_embedder_or_splitter_goes_as_a_whole(folder: Path) -> None:
-    first = opened(folder).ingest()
+    first = opened(folder).ingest().version
     (folder / "groundtune.toml").write_text(TOML.replace("max_tokens = 40", "max_tokens = 60"))
     for text in ("one", "two"):
         write(folder, "extra", text)

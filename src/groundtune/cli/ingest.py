@@ -2,26 +2,89 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from groundtune.cli.common import opened, say, say_json, verb
+
+if TYPE_CHECKING:
+    from groundtune.project.ingest import Ingested
+
+SHOWN = 10  # names of a kind that are printed; --json has all
+KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "kept")
 
 
 @click.command("ingest")
 @click.option("--no-promote", is_flag=True, help="build the version, and leave live what is live")
 @click.option("--rebuild", is_flag=True, help="write every document again, whatever the index holds; embeddings are kept")
+@click.option("--dry-run", is_flag=True, help="print what would change and what it would cost; write nothing")
+@click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
+@click.option("--drop", multiple=True, metavar="NAME", help="do not hear of this failed document again, until it changes")
+@click.option("--emptied", multiple=True, metavar="SOURCE", help="it is right that this source lists nothing any more")
 @verb
-def command(folder: str, as_json: bool, shown: str | None, no_promote: bool, rebuild: bool) -> int:
-    """Bring the index in step with the documents, as one new tagged version."""
-    version = opened(folder, shown).ingest(promote=not no_promote, rebuild=rebuild)
+def command(
+    folder: str,
+    as_json: bool,
+    shown: str | None,
+    no_promote: bool,
+    rebuild: bool,
+    dry_run: bool,
+    retry: bool,
+    drop: tuple[str, ...],
+    emptied: tuple[str, ...],
+) -> int:
+    """Bring the index in step with the sources, as one new tagged version.
+
+    What cannot be read is named, stops nothing else, and makes the exit code 1.
+    """
+    from groundtune.files import plain
+
+    project = opened(folder, shown)
+    if dry_run:
+        result = project.plan_ingest(retry=retry, drop=drop, emptied=emptied)
+    else:
+        result = project.ingest(strict=False, retry=retry, drop=drop, emptied=emptied, promote=not no_promote, rebuild=rebuild)
     if as_json:
-        say_json(version)
-        return 0
-    say(f"{version.id}: {version.documents} documents, {version.chunks} chunks")
-    say(
-        f"  {version.added} new, {version.changed} changed, {version.restamped} with other readers, {version.gone} gone,"
-        f" {version.unchanged} unchanged"
-    )
-    if no_promote:
-        say(f"  live is what was live; type: groundtune index promote {version.id}")
-    return 0
+        rest = {key: value for key, value in plain(result).items() if key != "version"}
+        say_json({**({} if result.version is None else plain(result.version)), **rest})
+        return 1 if result.problems else 0
+    _print(result)
+    if no_promote and result.version is not None:
+        say(f"  live is what was live; type: groundtune index promote {result.version.id}")
+    return 1 if result.problems else 0
+
+
+def _print(result: Ingested) -> None:
+    version, cost = result.version, result.cost
+    if version is not None:
+        say(f"{version.id}: {version.documents} documents, {version.chunks} chunks")
+        say(
+            f"  {version.added} new, {version.changed} changed, {version.restamped} with other readers, {version.gone} gone,"
+            f" {version.unchanged} unchanged"
+        )
+    say(("plan: " if version is None else "sources: ") + (_counted(result) or "nothing there"))
+    for kind in KINDS:
+        if kind not in ("unchanged", "failed") and (version is None or kind in ("moved", "gone", "kept")):
+            _listed(kind, list(result.names.get(kind, ())))
+    _listed("near-duplicates", [" = ".join(group) for group in result.near_duplicates])
+    _listed("superseded", [f"{old} by {new}" for old, new in result.superseded])
+    if cost is not None:
+        spent = "time unknown" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
+        text = f"{cost.chunks:,} chunks of {cost.documents:,} documents, {cost.tokens:,} tokens"
+        say(f"cost: {text}, {spent}, {cost.money:.4f} {cost.currency}")
+    for message, hint in result.problems:
+        say(f"problem: {message}\n  {hint}")
+    if result.problems:
+        say(f"{len(result.problems)} problems; the rest is {'not affected' if version is None else 'in the index'}")
+
+
+def _counted(result: Ingested) -> str:
+    return ", ".join(f"{result.counts[kind]} {kind}" for kind in KINDS if result.counts.get(kind))
+
+
+def _listed(kind: str, names: list[str]) -> None:
+    for name in names[:SHOWN]:
+        say(f"  {kind}: {name}")
+    if len(names) > SHOWN:
+        say(f"  {kind}: and {len(names) - SHOWN} more")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from groundtune.access.filter import Filter
 from groundtune.answers.respond import Ask, respond
 from groundtune.errors import InputError, StateError
-from groundtune.project.arms import arm_named, tools_for, why_not_run
+from groundtune.project.arms import arm_named, house_of, tools_for, why_not_run
 from groundtune.types import Answer
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def ask(project: Project, question: str, arm_name: str, asker_name: str, filter:
     tools = tools_for(
         arm,
         chat=project.chat,
-        house=project.house,
-        content=project.content,
+        house=house_of(project.settings, project.served),
+        content=project.served,
         retrieve=project.retriever() if arm.retrieves else None,
         versions=project.versions() if arm.adapter else {},
     )

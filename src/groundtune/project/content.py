@@ -9,15 +9,19 @@ from typing import Any
 
 from groundtune.access import principals as access
 from groundtune.config import Settings
-from groundtune.documents import limits
-from groundtune.documents import load as documents
-from groundtune.errors import GroundtuneError, InputError, Problems
+from groundtune.documents import alike, changes, limits
+from groundtune.documents.catalogue import Catalogue
+from groundtune.errors import DocumentError, GroundtuneError, InputError, Problems
 from groundtune.examples import leaks
 from groundtune.examples import load as examples
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, plain
+from groundtune.project.origins import origins, versions
 from groundtune.types import Document, Example, Principal, Split
+
+STATE = ".groundtune"
+CATALOGUE = "documents.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,11 @@ def splitter_of(settings: Settings) -> dict[str, Any]:
     return stamp
 
 
-def read(folder: Path, settings: Settings) -> tuple[Content | None, list[GroundtuneError]]:
-    """Read everything, and return it with all problems found. ``None`` instead of the content when there were any."""
+def read(folder: Path, settings: Settings, *, strict: bool = True) -> tuple[Content | None, list[GroundtuneError]]:
+    """Read everything, and return it with all problems found. ``None`` instead of the content when there were any.
+
+    Not ``strict``, documents that cannot be read are left out without a word (``ingest`` has told of them), and examples that cannot.
+    """
     problems: list[GroundtuneError] = []
     people: Mapping[str, Principal] = {}
     found: tuple[Document, ...] = ()
@@ -71,10 +78,8 @@ def read(folder: Path, settings: Settings) -> tuple[Content | None, list[Groundt
     except GroundtuneError as error:
         problems.append(error)
     try:
-        with limits.using(_limits(settings)):
-            reading = documents.read(folder / settings.documents.path, defaults=_defaults(settings))
-        found = reading.documents
-        problems += reading.problems
+        found, troubles = read_documents(folder, settings)
+        problems += troubles if strict else []
     except GroundtuneError as error:
         problems.append(error)
     try:
@@ -85,9 +90,10 @@ def read(folder: Path, settings: Settings) -> tuple[Content | None, list[Groundt
         try:
             taken = examples.read(folder / settings.examples.path, found, people)
             rows = taken.examples
-            problems += taken.problems
-            problems += leaks.find(rows, near=settings.examples.near)
-            problems += _replies(rows, schema, settings)
+            if strict:
+                problems += taken.problems
+                problems += leaks.find(rows, near=settings.examples.near)
+                problems += _replies(rows, schema, settings)
         except GroundtuneError as error:
             problems.append(error)
     if problems:
@@ -103,11 +109,29 @@ def read_or_raise(folder: Path, settings: Settings) -> Content:
     return content
 
 
-def _defaults(settings: Settings) -> dict[str, Any] | None:
-    return None if settings.documents.readers is None else {"readers": settings.documents.readers}
+def read_documents(folder: Path, settings: Settings) -> tuple[tuple[Document, ...], list[GroundtuneError]]:
+    """Return all documents with their marks, sorted as they were listed, and what could not be read.
+
+    The documents folder is looked at as it is now; other sources are as ``groundtune ingest`` last read them. Nothing is written.
+    """
+    catalogue = Catalogue(folder / STATE / CATALOGUE, read_only=True)
+    try:
+        with limits.using(limits_of(settings)):
+            found = changes.survey(origins(folder, settings, fetch=False), catalogue)
+    finally:
+        catalogue.close()
+    signatures = {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
+    documents = changes.documents_of(found)
+    marked, _ = alike.marked(documents, signatures, near=settings.documents.duplicates, versions=versions(settings))
+    problems = found.problems
+    if not documents and not problems:
+        hint = "add .md, .html or .txt files, then type: groundtune check"
+        problems.append(DocumentError(f"{folder / settings.documents.path}: holds no documents", hint))
+    return tuple(marked.values()), problems
 
 
-def _limits(settings: Settings) -> limits.Limits:
+def limits_of(settings: Settings) -> limits.Limits:
+    """Return how much reading one file may take."""
     table = settings.documents
     return limits.Limits(
         seconds=table.parse_seconds,

@@ -1,11 +1,24 @@
-"""Documents → the live index version."""
+"""Sources → what changed → the live index version. What is gone is hidden first; what cannot be read is told, and stops nothing.
+
+    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  embed, commit, tag
+
+Killed anywhere, the same command ends at the same place: the index is a function of the catalogue, and the catalogue of the sources.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from groundtune.documents import alike, changes, limits
+from groundtune.documents.catalogue import Catalogue
+from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
+from groundtune.project.content import CATALOGUE, limits_of
+from groundtune.project.origins import origins, versions
+from groundtune.records.ledger import now
+from groundtune.types import Document
 
 if TYPE_CHECKING:
     from groundtune.chunks.build import IndexVersion
@@ -13,27 +26,125 @@ if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
-def _spent(project: Project) -> dict[str, str]:
-    """Return what a remote embedder took; nothing for a local one."""
-    usage = getattr(project.embed, "usage", None)
-    if usage is None:
-        return {}
-    about = " (estimated in part)" if usage.estimated else ""
-    price = f"{usage.cost:.4f} {project.settings.costs.currency}"
-    return {"embed_requests": str(usage.requests), "embed_tokens": f"{usage.tokens}{about}", "embed_cost": price}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What embedding the new text takes. ``seconds`` is ``None`` where it cannot be known before, ``money`` 0 for what runs here."""
+
+    documents: int
+    chunks: int
+    tokens: int
+    seconds: float | None
+    money: float
+    currency: str
 
 
-def ingest(project: Project, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
-    """Sync the index with the documents and record what it was made from."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What an ingestion found and did. ``version`` is ``None`` for a plan, ``cost`` for what was carried out.
+
+    ``names`` holds, by kind of change, the full names of the items; moved ones as ``old → new``. ``problems`` are (message, hint).
+    """
+
+    version: IndexVersion | None
+    counts: Mapping[str, int]
+    names: Mapping[str, Sequence[str]]
+    sources: Mapping[str, str]
+    problems: tuple[tuple[str, str], ...]
+    near_duplicates: tuple[tuple[str, ...], ...]
+    superseded: tuple[tuple[str, str], ...]
+    cost: Cost | None = None
+
+
+def ingest(
+    project: Project,
+    *,
+    strict: bool = True,
+    fetch: bool = True,
+    retry: bool = False,
+    drop: Collection[str] = (),
+    emptied: Collection[str] = (),
+    promote: bool = True,
+    rebuild: bool = False,
+) -> Ingested:
+    """Sync the index with the sources and record what it was made from.
+
+    ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
+    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
+    """
+    named = origins(project.folder, project.settings, fetch=fetch)
+    _known_sources(emptied, [origin.name for origin in named])
+    if strict and not (fetch and project.settings.sources):
+        _ = project.content  # raises for anything else of the project that is not as it should be, examples included
+    catalogue = Catalogue(project.state / CATALOGUE)
+    try:
+        # A version that waits for its promotion must not change what is live on its way.
+        if not strict and promote:
+            _hide_gone(project, named, catalogue, emptied)
+        with limits.using(limits_of(project.settings)):
+            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+        problems = found.problems
+        if strict and problems:
+            raise problems[0] if len(problems) == 1 else Problems(problems)
+        changes.commit(found, catalogue, now())
+    finally:
+        catalogue.close()
+    project.__dict__.pop("content", None)
+    documents, marks = _marked(project, found)
+    if not documents:
+        raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
+    version = _synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
+    return _result(found, marks, version, None)
+
+
+def plan(project: Project, *, retry: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()) -> Ingested:
+    """Return what ``ingest`` would do and what it would cost. Sources are listed, and what is new is read; nothing is written."""
+    named = origins(project.folder, project.settings, fetch=True)
+    _known_sources(emptied, [origin.name for origin in named])
+    catalogue = Catalogue(project.state / CATALOGUE, read_only=True)
+    try:
+        with limits.using(limits_of(project.settings)):
+            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+    finally:
+        catalogue.close()
+    documents, marks = _marked(project, found)
+    return _result(found, marks, None, _cost(project, documents))
+
+
+def _hide_gone(project: Project, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]) -> None:
+    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new."""
+    from groundtune.chunks import manifest
+
+    if manifest.live(project.state / "index") is None:
+        return
+    left = changes.gone_first(named, catalogue, emptied)
+    if left:
+        marked, _ = alike.marked(
+            left, signatures_of(named, catalogue), near=project.settings.documents.duplicates, versions=versions(project.settings)
+        )
+        _synced(project, marked, "hide")
+
+
+def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
+    """Return the near-duplicate signatures of all documents that the catalogue holds, by id."""
+    return {key: value for origin in named for known in catalogue.known(origin.name).values() for key, value in known.signatures.items()}
+
+
+def _marked(project: Project, found: changes.Survey) -> tuple[dict[str, Document], alike.Alike]:
+    signatures = {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
+    table = project.settings.documents
+    return alike.marked(changes.documents_of(found), signatures, near=table.duplicates, versions=versions(project.settings))
+
+
+def _synced(project: Project, documents: Mapping[str, Document], verb: str, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
     from groundtune.chunks.build import sync
 
-    content = project.content
-    key = fingerprint(content.documents_fingerprint, project.embed.fingerprint, project.splitter)
-    run = project.ledger.begin("ingest", key, project.described(), project.settings.project.seed)
+    contents = fingerprint([(d.id, d.content_hash, d.readers) for d in sorted(documents.values(), key=lambda item: item.id)])
+    key = fingerprint(contents, project.embed.fingerprint, project.splitter)
+    run = project.ledger.begin(verb, key, {"documents": contents}, project.settings.project.seed)
     lines = contexts_of(project)
     try:
         version = sync(
-            list(content.documents.values()),
+            sorted(documents.values(), key=lambda item: item.id),
             embed=project.embed,
             splitter=project.splitter,
             store=project.state / "index",
@@ -48,13 +159,23 @@ def ingest(project: Project, *, promote: bool = True, rebuild: bool = False) -> 
             lines.close()
     spent = _spent(project)
     if run.status != "done":
-        project.ledger.link(run.id, [(version.id, document) for document in content.documents])
+        project.ledger.link(run.id, [(version.id, document) for document in documents])
         wrote = {"context": asdict(lines.spent)} if lines else {}
         project.ledger.end(run.id, "done", {"index": version.id, **spent, **wrote})
     project.index.settle()
     if spent:
         project.progress.note(f"embedding: {spent['embed_requests']} requests, {spent['embed_tokens']} tokens, {spent['embed_cost']}")
     return version
+
+
+def _spent(project: Project) -> dict[str, str]:
+    """Return what a remote embedder took; nothing for a local one."""
+    usage = getattr(project.embed, "usage", None)
+    if usage is None:
+        return {}
+    about = " (estimated in part)" if usage.estimated else ""
+    price = f"{usage.cost:.4f} {project.settings.costs.currency}"
+    return {"embed_requests": str(usage.requests), "embed_tokens": f"{usage.tokens}{about}", "embed_cost": price}
 
 
 def contexts_of(project: Project) -> Contexts | None:
@@ -64,3 +185,63 @@ def contexts_of(project: Project) -> Contexts | None:
     from groundtune.chunks.contexts import Contexts
 
     return Contexts(project.state / "index" / "contexts.sqlite", project.chat)
+
+
+def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:
+    """Split what the live index does not hold as it is now, and count; vectors that are in the cache are counted all the same."""
+    from groundtune.chunks import manifest
+    from groundtune.chunks.split import split
+    from groundtune.project.estimate import EMBEDDING_TOKENS_SECOND
+
+    live = manifest.live(project.state / "index")
+    held = {} if live is None or live.embedder != project.embed.fingerprint else live.contents
+    new = [document for key, document in documents.items() if key not in held or held[key]["hash"] != document.content_hash]
+    chunks = tokens = 0
+    for document in new:
+        made = split(document, project.embed.count, **project.splitter)
+        chunks += len(made)
+        tokens += sum(chunk.tokens for chunk in made)
+    costs = project.settings.costs
+    here = project.settings.embed.use in ("minilm", "hashed")
+    return Cost(
+        documents=len(new),
+        chunks=chunks,
+        tokens=tokens,
+        seconds=round(tokens / EMBEDDING_TOKENS_SECOND, 1) if here else None,
+        money=costs.embedding_million * tokens / 1e6 if project.settings.embed.use == "endpoint" else 0.0,
+        currency=costs.currency,
+    )
+
+
+def _result(found: changes.Survey, marks: alike.Alike, version: IndexVersion | None, cost: Cost | None) -> Ingested:
+    names: dict[str, list[str]] = {}
+    for change in found.changes:
+        if change.kind != "unchanged":
+            shown = change.name if change.moved_from is None else f"{change.moved_from} → {change.name}"
+            names.setdefault(change.kind, []).append(shown)
+    moved = {change.moved_from for change in found.changes}
+    gone = [name for name in names.get("gone", []) if name not in moved]
+    gone += [f"{source}/…" for source in found.removed]
+    counts = {**found.counts, "gone": found.counts["gone"] - len(moved - {None})}
+    return Ingested(
+        version=version,
+        counts={kind: count for kind, count in counts.items() if count},
+        names={**{kind: items for kind, items in names.items() if kind != "gone"}, **({"gone": gone} if gone else {})},
+        sources={one.origin.name: "" if one.problem is None else one.problem.message for one in found.listed},
+        problems=tuple((error.message, error.hint) for error in found.problems),
+        near_duplicates=marks.duplicates,
+        superseded=marks.superseded,
+        cost=cost,
+    )
+
+
+def _known_sources(given: Collection[str], known: Sequence[str]) -> None:
+    from groundtune.errors import UnknownName
+
+    for name in given:
+        if name not in known:
+            raise UnknownName.of("source", name, known, "correct the name, then type: groundtune ingest")
+
+
+def _empty(project: Project) -> GroundtuneError:
+    return StateError(f"{project.folder}: its sources hold no documents", "add .md, .html or .txt files, then type: groundtune ingest")

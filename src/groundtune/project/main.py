@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune import config, plugins
-from groundtune.errors import StateError, UnknownName
+from groundtune.errors import Problems, StateError, UnknownName
 from groundtune.progress import Progress, Silent
 from groundtune.project import content as contents
 from groundtune.project import lock as locks
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
+    from groundtune.project.ingest import Ingested
     from groundtune.project.pilot import Piloted
     from groundtune.records.ledger import Ledger
 
@@ -48,6 +49,14 @@ class Project:
     def content(self) -> contents.Content:
         """Documents, examples and principals, read and checked once. Raises ``Problems``."""
         return contents.read_or_raise(self.folder, self.settings)
+
+    @cached_property
+    def served(self) -> contents.Content:
+        """The same, less the documents that cannot be read: what questions are answered from while somebody mends those."""
+        content, problems = contents.read(self.folder, self.settings, strict=False)
+        if content is None:
+            raise problems[0] if len(problems) == 1 else Problems(problems)
+        return content
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -90,7 +99,7 @@ class Project:
 
     def principal(self, name: str) -> Principal:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
-        people = self.content.principals
+        people = self.served.principals
         if name not in people:
             file = self.folder / self.settings.access.file
             hint = f"add it to {file}, or ask as a known one: groundtune ask --as {next(iter(people), 'NAME')}"
@@ -124,6 +133,7 @@ class Project:
         """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
         from groundtune.chunks.build import open_live
         from groundtune.passages import retrieve as passages
+        from groundtune.passages.newest import newest
 
         index, _ = open_live(self.state / "index", embed=self.embed, splitter=self.splitter, engine=self.store)
         table, steps = self.settings.passages, self.steps
@@ -137,7 +147,7 @@ class Project:
                 limit=limit or table.limit,
                 candidates=table.candidates,
                 rrf_k=table.rrf_k,
-                filter=filter or None,
+                filter=newest(filter, self.settings.documents.newest_wins) or None,
                 steps=steps,
             )
             for note in found.notes:
@@ -169,22 +179,39 @@ class Project:
         """Lock the test set, the rubric and the arms. Raises ``LockedError`` when they changed and ``relock`` is not set."""
         return locks.lock(self.folder, self.content, self.settings, relock=relock)
 
-    def ingest(self, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
-        """Bring the index in step with the documents: one new tagged version, or the live one when nothing changed.
-
-        ``promote=False`` leaves the version that is live, for a look at the new one before ``index.promote``; ``rebuild=True`` writes every
-        document again, whatever the index holds.
-        """
-        from groundtune.project.ingest import ingest
-
-        return ingest(self, promote=promote, rebuild=rebuild)
-
     @cached_property
     def index(self) -> Versions:
         """The index versions: list, verify, diff, promote, rollback, gc."""
         from groundtune.project.index import Versions
 
         return Versions(self)
+
+    def ingest(
+        self,
+        *,
+        strict: bool = True,
+        fetch: bool = True,
+        retry: bool = False,
+        drop: Sequence[str] = (),
+        emptied: Sequence[str] = (),
+        promote: bool = True,
+        rebuild: bool = False,
+    ) -> Ingested:
+        """Bring the index in step with the sources: one new tagged version, or the live one when nothing changed.
+
+        ``strict`` raises for anything that cannot be read; otherwise it is in the result, and the rest goes on. ``promote=False`` leaves
+        the version that is live, for a look at the new one before ``index.promote``; ``rebuild=True`` writes every document again,
+        whatever the index holds.
+        """
+        from groundtune.project.ingest import ingest
+
+        return ingest(self, strict=strict, fetch=fetch, retry=retry, drop=drop, emptied=emptied, promote=promote, rebuild=rebuild)
+
+    def plan_ingest(self, *, retry: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
+        """Return what ``ingest`` would do and what it would cost; nothing is written."""
+        from groundtune.project.ingest import plan
+
+        return plan(self, retry=retry, drop=drop, emptied=emptied)
 
     def index_versions(self) -> list[IndexVersion]:
         """Return the finished index versions, oldest first."""

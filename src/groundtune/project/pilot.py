@@ -43,7 +43,7 @@ def pilot(project: Project, *, relock: bool) -> Piloted:
     with timed("lock"):
         project.lock(relock=relock)
     with timed("ingest"):
-        project.ingest()
+        project.ingest(fetch=False)
     with timed("tune"):
         project.tune()
     with timed("evaluate"):
