@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from groundtune import config
+from groundtune import config, tables
 from groundtune.errors import ConfigError, Problems
 
 MINIMAL = """
@@ -45,7 +45,7 @@ def test_all_problems_are_reported_at_once_with_line_key_and_what_is_allowed(tmp
     assert f":{lines.index('limit = 0') + 1}:" in by_key["passages.limit"]
     assert "greater than or equal to 1" in by_key["passages.limit"]
     assert f":{lines.index('limits = 3') + 1}:" in by_key["passages.limits"]
-    known = ", ".join(sorted(config.PassagesTable.model_fields))
+    known = ", ".join(sorted(tables.PassagesTable.model_fields))
     assert f"known here: candidates, {known.removeprefix('candidates, ')}" in by_key["passages.limits"]
     assert "'auto', 'float32' or 'bfloat16'" in by_key["chat.dtype"]
 

@@ -41,8 +41,8 @@ def documented() -> Iterator[str]:
     """Yield verbs, settings, metrics and errors that no page of docs/ names."""
     from groundtune import errors
     from groundtune.cli.main import VERBS
-    from groundtune.config import Settings, Table
     from groundtune.scores.metrics import METRICS
+    from groundtune.tables import Settings, Table
 
     pages = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 

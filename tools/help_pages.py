@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from groundtune import config, errors
+from groundtune import errors, tables
 from groundtune.cli.main import VERBS, group
 from groundtune.scores.metrics import METRICS, field_metric
 from groundtune.scores.scorer import Metric
@@ -51,7 +51,7 @@ def verbs() -> str:
 
 def settings() -> str:
     """Return every table and key of groundtune.toml."""
-    schema = config.Settings.model_json_schema(by_alias=True)
+    schema = tables.Settings.model_json_schema(by_alias=True)
     parts = [
         "# Settings\n",
         "Keys of `groundtune.toml`. One that is not listed here is an error, named with its line. Any key of a plain table can be set from"
@@ -112,9 +112,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def _tables() -> Iterator[tuple[str, type[config.Table]]]:
+def _tables() -> Iterator[tuple[str, type[tables.Table]]]:
     """Yield every table with the header that it has in TOML, inner ones after the table that holds them."""
-    for name, field in config.Settings.model_fields.items():
+    for name, field in tables.Settings.model_fields.items():
         for table in _inner(field.annotation):
             repeated = "list" in str(field.annotation)
             yield (f"[[{name}]]" if repeated else f"[{name}.*]" if "dict" in str(field.annotation) else f"[{name}]"), table
@@ -123,9 +123,9 @@ def _tables() -> Iterator[tuple[str, type[config.Table]]]:
                     yield f"[[{name}.{inner_name}]]", inner
 
 
-def _inner(annotation: Any) -> Iterable[type[config.Table]]:
+def _inner(annotation: Any) -> Iterable[type[tables.Table]]:
     candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return [item for item in candidates if inspect.isclass(item) and issubclass(item, config.Table)]
+    return [item for item in candidates if inspect.isclass(item) and issubclass(item, tables.Table)]
 
 
 def _choices(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:

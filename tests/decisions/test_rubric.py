@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from made_estimates import RUBRIC, decided, passing
 
-from groundtune.config import GateTable, RubricTable
 from groundtune.decisions.rubric import Gate, Rubric
 from groundtune.errors import ConfigError, UnknownName
+from groundtune.tables import GateTable, RubricTable
 
 
 def test_a_good_rubric_has_no_problems() -> None:

@@ -61,7 +61,7 @@ def ids(found: Survey) -> set[str]:
 
 def settings(use: str, **given: Any) -> dict[str, Any]:
     """Return a [[sources]] table as plug-ins get it."""
-    from groundtune.config import SourceTable
+    from groundtune.tables import SourceTable
 
     return SourceTable.model_validate({"name": "box", "use": use, **given}).model_dump()
 

@@ -73,7 +73,7 @@ def test_a_better_setting_is_found_checked_and_written_as_toml(tmp_path: Path, m
     written = tomllib.loads(path.read_text())
     for table, values in wanted.items():
         written.setdefault(table, {}).update(values)
-    from groundtune.config import Settings
+    from groundtune.tables import Settings
 
     Settings.model_validate(written)
 

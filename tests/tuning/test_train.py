@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
-from groundtune.config import TuningTable
 from groundtune.errors import StateError
 from groundtune.models.local.chat import load_base
 from groundtune.progress import Silent
+from groundtune.tables import TuningTable
 from groundtune.tuning.adapter import linear_names
 from groundtune.tuning.train import Encoded, batch_loss, encode, parts_of, rate_at, schedule, train
 from groundtune.tuning.trainset import Row

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune.answers.respond import House
-from groundtune.config import TuningTable
 from groundtune.errors import StateError
+from groundtune.tables import TuningTable
 from groundtune.tuning.trainset import build, holds
 from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
 

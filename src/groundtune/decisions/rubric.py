@@ -14,7 +14,7 @@ from groundtune.files import fingerprint
 from groundtune.scores.metrics import metric_named
 
 if TYPE_CHECKING:
-    from groundtune.config import RubricTable
+    from groundtune.tables import RubricTable
 
 _HINT = "mend [rubric] in groundtune.toml, then type: groundtune check"
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from groundtune.access.filter import allowed
 from groundtune.answers.prompt import Block, Shot, corpus_of, prompt_hash, render, reply_text
 from groundtune.answers.respond import House, Retrieve, Tools
-from groundtune.config import ArmTable, Settings
 from groundtune.errors import StateError, UnknownName
 from groundtune.models.chat import Chat
 from groundtune.project.content import Content
+from groundtune.tables import ArmTable, Settings
 from groundtune.types import Arm, Example, ModelVersion, Principal
 
 

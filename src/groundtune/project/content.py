@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.access import principals as access
-from groundtune.config import Settings
 from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
 from groundtune.errors import DocumentError, GroundtuneError, InputError, Problems
@@ -18,6 +17,7 @@ from groundtune.examples.schema import check as check_reply
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, plain
 from groundtune.project.origins import origins, versions
+from groundtune.tables import Settings
 from groundtune.types import Document, Example, Principal, Split
 
 STATE = ".groundtune"

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from groundtune.config import Settings
 from groundtune.project.content import Content
+from groundtune.tables import Settings
 from groundtune.types import Arm
 
 CHARACTERS_A_TOKEN = 4.2

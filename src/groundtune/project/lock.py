@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundtune.config import Settings
 from groundtune.errors import LockedError, StateError
 from groundtune.files import fingerprint, write_json
 from groundtune.project.content import Content
 from groundtune.records.ledger import now
+from groundtune.tables import Settings
 
 FILE = "groundtune.lock"
 LOCKED = ("test", "rubric", "arms")

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from groundtune import plugins
-from groundtune.config import Settings, SourceTable
 from groundtune.documents.alike import Versions
 from groundtune.documents.changes import Origin
 from groundtune.documents.given import Policy, matches, rules_of
 from groundtune.documents.load import readers_of
 from groundtune.documents.sources.folder import Folder, Item, Source
 from groundtune.errors import ConfigError, GroundtuneError
+from groundtune.tables import Settings, SourceTable
 
 # The documents folder's own name in the catalogue; no [[sources]] table can have it.
 FOLDER = "[documents]"

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from groundtune.config import TuningTable
 from groundtune.errors import MissingExtra, StateError, WeightsError
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json, write_lines
 from groundtune.progress import Progress
+from groundtune.tables import TuningTable
 from groundtune.tuning.trainset import Row, TrainSet
 from groundtune.types import ModelVersion
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.config import TuningTable
 from groundtune.errors import StateError
 from groundtune.files import storing, write_json
 from groundtune.models.batches import shared_prefix
 from groundtune.progress import Progress
+from groundtune.tables import TuningTable
 from groundtune.tuning.trainset import Row
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from groundtune.answers.prompt import Message, blocks_of, render, reply_text
 from groundtune.answers.respond import House, Retrieve
-from groundtune.config import TuningTable
 from groundtune.errors import StateError
 from groundtune.files import fingerprint
+from groundtune.tables import TuningTable
 from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
 
 

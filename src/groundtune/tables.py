@@ -1,0 +1,347 @@
+"""The tables of groundtune.toml: every setting with its default, what it may be and what it is for.
+
+    [chunks]
+    max_tokens = 110        →  Settings(chunks=ChunksTable(max_tokens=110, …), …)
+
+A table refuses keys that it does not know. Reading the file, and telling of all that is wrong with it, is in ``config``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+REFUSALS = (
+    "i don't know",
+    "i do not know",
+    "i can't answer",
+    "i cannot answer",
+    "i'm unable to answer",
+    "i am unable to answer",
+    "not in the documents",
+    "no information",
+    "does not say",
+    "doesn't say",
+    "do not contain",
+    "does not contain",
+    "not mentioned",
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Table(BaseModel):
+    """A table of groundtune.toml: unknown keys are refused, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectTable(Table):
+    """What the project is called and who answers for it."""
+
+    name: str = Field(min_length=1, description="what the project is called, on the decision and its page")
+    owner: str = Field(min_length=1, description="who owns the decision after launch")
+    revisit_days: Positive = Field(90, description="days after which the decision is to be looked at again")
+    seed: int = Field(7, description="of shuffling, training, decoding at an endpoint, and resampling")
+
+
+class RuleTable(Table):
+    """Readers and metadata by path. Later rules win over earlier ones; what a document says of itself wins, unless the rule overrides."""
+
+    match: str = Field(min_length=1, description="paths this is for, with the source's name in front: hr/**, wiki/**/*.pdf, tickets/*")
+    readers: list[str] | None = Field(None, description="groups that read them; [] means nobody")
+    metadata: dict[str, str] = Field(default_factory=dict, description="metadata that they get")
+    overrides: bool = Field(False, description="these readers count whatever the documents, sidecars or columns say")
+
+
+class DocumentsTable(Table):
+    """Where the documents are. ``readers`` is for documents that name none themselves; without it they are an error."""
+
+    path: str = Field("documents", description="folder of documents, below the project folder")
+    readers: list[str] | None = Field(
+        None, description="groups that read the files which name no readers; without it such a file is an error"
+    )
+    parse_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="longest time that one file may take to be read")
+    parse_megabytes: Annotated[int, Field(ge=256)] = Field(3000, description="most memory that reading one file may take, in MB")
+    parse_unpacked: Annotated[int, Field(ge=1)] = Field(400, description="most that one archive or Office file may unpack to, in MB")
+    parse_pages: Annotated[int, Field(ge=1)] = Field(5000, description="most pages, slides, sheets, chapters or mail parts of one file")
+    parse_rows: Annotated[int, Field(ge=1)] = Field(1_000_000, description="most rows or records of one file")
+    rules: list[RuleTable] = Field(default_factory=list, description="readers and metadata by path; [[documents.rules]] tables")
+    duplicates: Annotated[float, Field(gt=0, le=1)] = Field(0.9, description="likeness from which on two documents are near-duplicates")
+    newest_wins: str | None = Field(
+        None, description="metadata that orders the versions of a document (version, date): search takes the newest unless a filter asks"
+    )
+    versions_of: list[str] = Field(
+        default_factory=lambda: ["title", "product"], description="what two versions of one document have in common: title, metadata"
+    )
+
+
+class SourceTable(Table):
+    """One more place that documents come from. Its documents are called ``name/…``; secrets are named by environment variables."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="first part of its documents' names: small letters, digits, hyphens")
+    use: str = Field(
+        description="source plug-in: folder, fsspec, git, web, sql, zendesk, jira, confluence, notion, or one that is installed"
+    )
+    path: str | None = Field(None, description="folder or export file, below the project folder or absolute (folder, exports, git)")
+    url: str | None = Field(None, description="of the storage (s3://bucket/docs), the repository, or the sitemap")
+    url_env: str | None = Field(None, description="the environment variable that holds the URL, where it has a password in it (sql, git)")
+    revision: str = Field("HEAD", description="branch, tag or commit (git)")
+    query: str | None = Field(None, description="SELECT whose rows are documents (sql)")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="what the rows' columns are: name, text, and title, format, readers, stamp; others are metadata"
+    )
+    options: dict[str, str] = Field(default_factory=dict, description="what else the plug-in takes, as texts; $NAME reads the environment")
+    match: list[str] = Field(default_factory=list, description="take only names that one of these patterns matches (docs/**, *.md)")
+    readers: list[str] | None = Field(None, description="groups that read what names no readers itself; [] means nobody")
+    metadata: dict[str, str] = Field(default_factory=dict, description="metadata of all its documents")
+    trust_readers: bool | None = Field(
+        None, description="whether files may name their own readers; without it: yes for folder and git, no for all others"
+    )
+    allow_private: bool = Field(False, description="reach private and loopback addresses (web)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds that one request or query may take")
+    most_items: Positive = Field(100_000, description="items that are listed at most; more is an error")
+
+
+class AccessTable(Table):
+    """The file of principals and their groups."""
+
+    file: str = Field("access.toml", description="TOML file with a [principals] table: who asks, and in which groups")
+
+
+class ExamplesTable(Table):
+    """Labelled questions: one folder of JSONL files whose rows carry their split, and the schema of the wanted reply."""
+
+    path: str = Field("examples", description="JSONL file, or folder of them")
+    schema_file: str | None = Field(None, alias="schema", description="JSON schema of the reply; without it replies are plain text")
+    near: Annotated[float, Field(gt=0, le=1)] = Field(0.8, description="likeness from which on two questions of two splits are a leak")
+
+
+class AnswersTable(Table):
+    """How to ask, and what a reply is made of."""
+
+    instructions: str = Field(min_length=1, description="the system prompt, the same for every arm")
+    fallback: str = Field(
+        "I don't know: I found nothing on this in the documents you can read.",
+        description="what is said when search finds nothing the asker may read",
+    )
+    fallback_reply: dict[str, str] = Field(default_factory=dict, description="the whole reply behind the fallback, where replies are JSON")
+    refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
+    answer_field: str = Field("answer", description="the reply's field that people read")
+    quote_field: str = Field("quote", description="the reply's field that holds words copied from a passage")
+    label_field: str | None = Field("label", description="the reply's field that is scored as a label and kept in a training refusal")
+    max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
+
+
+class ChatTable(Table):
+    """The chat model: a plug-in name, and what that plug-in needs."""
+
+    use: str = Field("local", description="chat plug-in: local, endpoint, scripted, or one that is installed")
+    model: str = Field(
+        "smollm2-135m-instruct", description="embedded model, folder, .gguf file, Hugging Face id, or the server's name for it"
+    )
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    context: Positive | None = Field(
+        None, description="tokens of prompt and answer together; the model's own (local) or 8192 (endpoint) without it"
+    )
+    batch: Positive | None = Field(None, description="questions that are answered at once, at most; 56 (local) or 16 (endpoint) without it")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number format of a local model; auto takes bfloat16 where the hardware multiplies it"
+    )
+
+
+class EmbedTable(Table):
+    """The embedder: a plug-in name, and what that plug-in needs."""
+
+    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, cohere, hashed, or one that is installed")
+    model: str = Field("all-minilm-l6-v2", description="what the plug-in calls it; minilm has one model and ignores this")
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint, cohere)")
+    query_prefix: str = Field("", description='what the model was trained to see before a question, such as "query: " (local, endpoint)')
+    document_prefix: str = Field("", description='what it was trained to see before a text, such as "passage: " (local, endpoint)')
+    million: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="price of a million tokens, in the currency of [costs] (endpoint, cohere)"
+    )
+
+
+class ChunksTable(Table):
+    """How documents are split, in the embedder's tokens: what is searched, and what is read when it is found."""
+
+    unit: Literal["packed", "child", "sentence"] = Field(
+        "packed",
+        description="what is searched and read: packed (blocks up to max_tokens), child (the same, read with its section up to"
+        " parent_tokens), sentence (one sentence, read with its neighbours)",
+    )
+
+    max_tokens: Annotated[int, Field(ge=16)] = Field(200, description="tokens that a chunk has at most")
+    min_tokens: Annotated[int, Field(ge=0)] = Field(
+        40, description="tokens below which a chunk is joined to its neighbour, where headings allow (not sentence)"
+    )
+    parent_tokens: Annotated[int, Field(ge=16)] = Field(600, description="tokens that are read at most when a chunk is found (child)")
+    window: Annotated[int, Field(ge=0, le=50)] = Field(2, description="sentences that are read before and after the one found (sentence)")
+    context: Literal["headings", "none", "model"] = Field(
+        "headings",
+        description="the line that is searched before each chunk: its title and headings, none, or a sentence that the chat model writes"
+        " (one call a chunk, once; groundtune check shows the cost)",
+    )
+
+
+class IndexTable(Table):
+    """The engine that keeps the chunks: a plug-in name, and what that plug-in needs."""
+
+    engine: str = Field(
+        "lance", description="index plug-in: lance, pgvector, qdrant, chroma, weaviate, pinecone, memory, or one that is installed"
+    )
+    url: str | None = Field(
+        None,
+        description="of the server; without it qdrant and chroma keep files in the project folder",
+    )
+    key_env: str | None = Field(None, description="the environment variable that holds the server's key or password")
+    namespace: str = Field(
+        "groundtune",
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="schema (pgvector) or first part of the name of every collection; one for each project on a shared server",
+    )
+    role: str | None = Field(None, description="database role that searches run as, which owns nothing (pgvector)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server")
+
+
+class RerankTable(Table):
+    """The reranker: a plug-in name, and what that plug-in needs. Without ``use`` there is none."""
+
+    use: str | None = Field(None, description="rerank plug-in: local (a cross-encoder), endpoint, minilm, or one that is installed")
+    model: str = Field("", description="folder or Hugging Face id (local), or the server's name for it (endpoint)")
+    base_url: str | None = Field(None, description="of the server, before /rerank (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        2, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    depth: Positive = Field(20, description="fused passages that are reranked; the others are dropped")
+    batch: Positive | None = Field(None, description="pairs that are scored at once; 16 (local) or 100 (endpoint) without it")
+    million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens, in the currency of [costs] (endpoint)")
+
+
+class PassagesTable(Table):
+    """How many passages are shown, out of how many candidates of each search, and what is done to them; switches are off by default."""
+
+    limit: Positive = Field(3, description="passages that are shown with a question")
+    candidates: Positive = Field(40, description="chunks that each of the two searches hands to the fusion")
+    fusion: Literal["rrf", "convex", "convex-minmax"] = Field(
+        "convex", description="how the two searches become one: by score against the lowest possible or the lowest found, or by rank"
+    )
+    rrf_k: Positive = Field(10, description="constant of fusion by rank; small trusts the top ranks more")
+    dense_weight: Share | None = Field(
+        None, description="share of the search by meaning in the fusion, the search by words has the rest; 0.8 with convex, else 0.5"
+    )
+    synonyms: str | None = Field(
+        None, description="text file of words that mean the same here, one set a line: TOS, terminal operating system"
+    )
+    diversity: Share = Field(0.0, description="how much a passage that repeats another loses; 0 is off, 0.3 a usual start")
+    standalone: bool = Field(False, description="let the chat model rewrite a question that refers to earlier turns")
+    hyde: bool = Field(False, description="let the chat model imagine an answering passage, and search by its meaning too")
+    variants: Annotated[int, Field(ge=0, le=8)] = Field(0, description="other wordings that the chat model writes, each searched for")
+    parts: Annotated[int, Field(ge=0, le=8)] = Field(0, description="questions into which the chat model may split one, each searched for")
+
+
+class TuningTable(Table):
+    """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
+
+    readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
+    passages: bool = Field(False, description="train with the passages that retrieval shows")
+    distractors: Annotated[int, Field(ge=0)] = Field(2, description="passages beside the gold one in a row (with passages)")
+    without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
+    rank: Positive = Field(16, description="rank of the LoRA matrices")
+    alpha: Positive = Field(32, description="LoRA's scale: updates are multiplied by alpha / rank")
+    layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
+    epochs: Positive = Field(2, description="times that every row is seen, at most")
+    batch: Positive = Field(4, description="rows of one optimiser step")
+    memory_tokens: Positive = Field(1024, description="tokens of a batch that are in memory at once; changes memory, not what is learned")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(6e-4, description="of AdamW, at its highest")
+    warmup: Share = Field(0.1, description="share of the steps in which the learning rate rises")
+    max_tokens: Positive = Field(1024, description="tokens of a row, prompt and reply together; a longer row is an error")
+    evaluate_every: Positive = Field(20, description="optimiser steps between two looks at the dev loss")
+    patience: Positive = Field(3, description="looks without a better dev loss before stopping")
+    dev_rows: Positive = Field(24, description="dev rows that early stopping looks at")
+    checkpoint_every: Positive = Field(10, description="optimiser steps between two checkpoints, lost at most when it is killed")
+    max_rows: Positive | None = Field(None, description="training rows to take; all without it")
+
+
+class ArmTable(Table):
+    """One way of answering."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="how the arm is called everywhere: small letters, digits, hyphens")
+    retrieves: bool = Field(False, description="search, and show passages")
+    adapter: str | None = Field(None, description="the [tuning.*] table whose adapter answers; without it the base model")
+    shots: Annotated[int, Field(ge=0, le=16)] = Field(0, description="training examples shown in the prompt")
+    whole_corpus: bool = Field(False, description="show every document that the asker may read, if they fit")
+    constrained: bool = Field(False, description="decode within the reply schema")
+
+
+class GateTable(Table):
+    """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
+
+    metric: str = Field(description="which metric")
+    min: float | None = Field(None, description="least that passes")
+    max: float | None = Field(None, description="most that passes; give either min or max")
+    on: Literal["value", "bound"] = Field("value", description="the mean itself, or the unfavourable end of its interval")
+
+
+class RubricTable(Table):
+    """What decides, written before anything is measured."""
+
+    primary: str = Field("token_f1", description="metric that ranks the arms that pass")
+    smallest_gain: Annotated[float, Field(gt=0)] = Field(
+        0.05, description="least lead in the primary metric that is worth a less simple arm"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="p after Holm's correction below which a lead counts as more than chance"
+    )
+    intolerable: str = Field("leak", description="metric of which more than intolerable_max is never shipped")
+    intolerable_max: float = Field(0.0, description="mean of the intolerable metric that is still shipped")
+    resamples: Annotated[int, Field(ge=1000)] = Field(10_000, description="bootstrap and sign-flip resamples")
+    gates: list[GateTable] = Field(default_factory=list, description="what else an arm must reach; [[rubric.gates]] tables")
+    assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
+
+
+class CostsTable(Table):
+    """Prices in one currency. A local model costs machine time, a remote one tokens."""
+
+    currency: str = Field("EUR", description="what the prices are in")
+    machine_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="price of an hour of this machine")
+    embedding_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens embedded (endpoint)")
+    prompt_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens read (endpoint)")
+    completion_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens written (endpoint)")
+
+
+class Settings(Table):
+    """The whole of groundtune.toml."""
+
+    project: ProjectTable
+    documents: DocumentsTable = Field(default_factory=lambda: DocumentsTable.model_validate({}))
+    sources: list[SourceTable] = Field(default_factory=list)
+    access: AccessTable = AccessTable()
+    examples: ExamplesTable = Field(default_factory=lambda: ExamplesTable.model_validate({}))
+    answers: AnswersTable
+    chat: ChatTable = ChatTable()
+    embed: EmbedTable = EmbedTable()
+    chunks: ChunksTable = ChunksTable()
+    index: IndexTable = Field(default_factory=lambda: IndexTable.model_validate({}))
+    rerank: RerankTable = RerankTable()
+    passages: PassagesTable = PassagesTable()
+    tuning: dict[str, TuningTable] = Field(default_factory=dict)
+    arms: list[ArmTable] = Field(min_length=1)
+    rubric: RubricTable = RubricTable()
+    costs: CostsTable = CostsTable()
