@@ -84,7 +84,8 @@ def test_a_project_lives_on_any_engine(tmp_path: Path, engine: str) -> None:
     folder = made(tmp_path / "bot", engine)
     project = opened(folder)
     first = project.ingest()
-    assert (first.added, first.documents, first.engine) == (3, 3, project.store.place)
+    assert first.version is not None
+    assert (first.version.added, first.version.documents, first.version.engine) == (3, 3, project.store.place)
     for asker, wanted in (("ann", {"cranes", "tides"}), ("bob", {"tides", "wages"})):
         answer = project.ask("What about cranes, tides and wages in the harbour?", arm="rag", asker=asker)
         assert {passage.chunk.title for passage in answer.passages} == wanted
@@ -93,12 +94,15 @@ def test_a_project_lives_on_any_engine(tmp_path: Path, engine: str) -> None:
     (folder / "documents" / "wages.md").write_text(made_again, encoding="utf-8")
     later = opened(folder, project)
     second = later.ingest()
-    assert (second.gone, second.restamped, second.unchanged) == (1, 1, 1)
+    assert second.version is not None
+    assert (second.version.gone, second.version.restamped, second.version.unchanged) == (1, 1, 1)
     assert later.verify_index() == []
     answer = later.ask("What about cranes, tides and wages in the harbour?", arm="rag", asker="ann")
     assert {passage.chunk.title for passage in answer.passages} == {"tides", "wages"}
     last = opened(folder, later)
-    assert last.ingest().unchanged == 2
+    unchanged = last.ingest().version
+    assert unchanged is not None
+    assert unchanged.unchanged == 2
     last.store.close()
 
 
@@ -110,7 +114,9 @@ def test_an_index_that_another_engine_holds_is_refused_until_it_is_built_there(t
     project = gt.open(folder)
     with pytest.raises(StaleIndex, match="built in lance; the project now names memory"):
         project.ask("What about tides?", arm="rag", asker="ann")
-    assert project.ingest().engine == "memory"
+    there = project.ingest().version
+    assert there is not None
+    assert there.engine == "memory"
     assert project.ask("What about tides?", arm="rag", asker="ann").passages
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from groundtune.access.filter import Filter, Predicate
+from groundtune.chunks import verify
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
 from groundtune.chunks.index import Hit, equalities, labels, sayable
@@ -34,20 +35,20 @@ T = TypeVar("T")
 class RowStore:
     """A store of versions in a database of rows."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        self.place = rows.place
+    def __init__(self, database: Rows) -> None:
+        self.database = database
+        self.place = database.place
 
     def draft(self, table: str, dimensions: int) -> RowDraft:
         """Open or create the table."""
-        self.rows.create(table, dimensions)
+        self.database.create(table, dimensions)
         return RowDraft(self, table, dimensions)
 
     def snapshot(self, table: str, tag: str) -> RowIndex:
         """Open a version for searching."""
         mark = self._mark(table, tag)
         at, total = int(mark["ordinal"]), int(mark["part_of"])
-        return RowIndex(self.rows, table, lambda: at, lambda: total)
+        return RowIndex(self.database, table, lambda: at, lambda: total)
 
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Read what a version holds."""
@@ -63,23 +64,34 @@ class RowStore:
         if tag not in marks:
             return
         # The row stays, so that no number is given twice.
-        self.rows.put(table, [replace(marks[tag], payload={**marks[tag].payload, "title": "dropped"})])
+        self.database.put(table, [replace(marks[tag], payload={**marks[tag].payload, "title": "dropped"})])
         shown = [int(row.payload["ordinal"]) for name, row in marks.items() if name != tag and not row.payload["title"]]
         gone = [
             row.key
-            for row in self.rows.find(table, Where(groups=None))
+            for row in self.database.find(table, Where(groups=None))
             if int(row.payload["died"]) != ALIVE and not any(int(row.payload["born"]) <= at < int(row.payload["died"]) for at in shown)
         ]
         for part in parts(gone, SENT):
-            self.rows.erase(table, part)
+            self.database.erase(table, part)
+
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[verify.Row]:
+        """Yield the rows of these documents, or of all."""
+        at = int(self._mark(table, tag)["ordinal"])
+        some: list[tuple[str, ...] | None] = [None] if document_ids is None else [tuple(part) for part in parts(list(document_ids), NAMED)]
+        for documents in some:
+            for row in self.database.find(table, Where(groups=None, at=at, documents=documents)):
+                chunk = chunk_of(row.payload)
+                yield verify.Row(chunk.document_id, chunk.id, chunk.ordinal, chunk.start, chunk.end, chunk.text)
 
     def close(self) -> None:
         """Close the database's connections."""
-        self.rows.close()
+        self.database.close()
 
     def marks(self, table: str, *, vectors: bool = False) -> list[Row]:
         """Return the rows that name versions, dropped ones included."""
-        return list(self.rows.find(table, Where(groups=None, documents=(VERSIONS,)), vectors=vectors)) if self.rows.has(table) else []
+        return (
+            list(self.database.find(table, Where(groups=None, documents=(VERSIONS,)), vectors=vectors)) if self.database.has(table) else []
+        )
 
     def next(self, table: str) -> int:
         """Return the number of the version that the draft becomes."""
@@ -87,7 +99,7 @@ class RowStore:
 
     def held_at(self, table: str, at: int) -> dict[str, Held]:
         """Read what is there at a number."""
-        found = (row.payload for row in self.rows.find(table, Where(groups=None, at=at)))
+        found = (row.payload for row in self.database.find(table, Where(groups=None, at=at)))
         return held_of((item["document_id"], item["document_hash"], item.get("readers") or (), int(item["part_of"])) for item in found)
 
     def _mark(self, table: str, tag: str) -> Mapping[str, Any]:
@@ -101,7 +113,7 @@ class RowDraft:
     """The rows of a table that have not died."""
 
     def __init__(self, store: RowStore, table: str, dimensions: int) -> None:
-        self._store, self._rows, self._table, self._dimensions = store, store.rows, table, dimensions
+        self._store, self._rows, self._table, self._dimensions = store, store.database, table, dimensions
 
     def held(self) -> dict[str, Held]:
         """Read what the draft holds."""
