@@ -19,6 +19,7 @@ from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request
+from groundtune.models.local import attention
 from groundtune.models.local.adapters import ADAPTER, attach
 from groundtune.models.local.cache import Prefixes
 from groundtune.models.local.generate import Row, generate
@@ -43,6 +44,7 @@ class LocalChat:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._model, self._tokenizer, self.fingerprint = load_base(settings)
+        attention.install(self._model)
         self.name = str(settings.get("model") or EMBEDDED)
         trained = int(getattr(self._model.config, "max_position_embeddings", None) or 2048)
         self.context = min(int(settings.get("context") or trained), trained)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from groundtune.models.batches import shared_prefix
+from groundtune.models.local.attention import sharing
 from groundtune.models.local.cache import Prefixes, attends_fully, new_cache, parts_of
 from groundtune.models.local.grammar import Matcher, Stuck, forbid
 
@@ -75,7 +76,9 @@ def generate(
     for row in alive:
         row.queue.clear()
     while True:
-        _choose(alive, _read(model, cache, ids, mask, positions), limit, ends, began, clock)
+        with sharing(shared):
+            logits = _read(model, cache, ids, mask, positions)
+        _choose(alive, logits, limit, ends, began, clock)
         keep = _closed_up([row.done for row in alive])
         if not keep:
             return
@@ -97,10 +100,16 @@ def _read(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positio
     parts = parts_of(cache, len(ids), max(1, READ_TOKENS // ids.shape[1]))
     logits = []
     for begin, end, part in parts:
+        # Neighbours are of like length: what is padding for all of them is not read.
+        pads = 0
+        if len(parts) > 1 and part.layers[0].is_initialized:
+            pads = int((mask[begin:end, -ids.shape[1] :] == 0).all(dim=0).sum())
+            for layer in part.layers:
+                layer.skip(pads)
         output = model(
-            input_ids=ids[begin:end],
+            input_ids=ids[begin:end, pads:],
             attention_mask=mask[begin:end],
-            position_ids=positions[begin:end],
+            position_ids=positions[begin:end, pads:],
             past_key_values=part,
             use_cache=True,
             logits_to_keep=1,
