@@ -11,12 +11,12 @@ from groundtune.cli.common import opened, say_json, verb
 @verb
 def command(folder: str, as_json: bool, shown: str | None) -> int:
     """Apply the rubric to the evaluation, and write the decision to decisions/."""
+    from groundtune.cli.pilot import exit_code, print_decision
+
     project = opened(folder, shown)
     decision = project.decide()
     if as_json:
         say_json(decision)
     else:
-        from groundtune.cli.pilot import print_decision
-
         print_decision(project, decision)
-    return 1 if decision.verdict == "none passes" else 0
+    return exit_code(decision)

@@ -30,8 +30,8 @@ __all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 
 # A step reads all weights whatever the number of rows, so 48 rows take half the time a row that 16 do; above 64 little is gained.
 ROWS = 56
-# Rows × longest prompt of a batch: bounds the memory for keys and values (1.5 GB in fp32 for the embedded model).
-TOKEN_BUDGET = 32_768
+# Rows × longest prompt of a batch: bounds the memory for keys and values (1.9 GB in fp32 for the embedded model).
+TOKEN_BUDGET = 40_960
 
 
 def open(settings: Mapping[str, Any]) -> LocalChat:
