@@ -18,16 +18,17 @@ from groundtune.errors import StorageError
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, sets, tuples, paths and dates into what JSON knows. Raises ``TypeError`` on anything else."""
+    # The usual kinds first: versions of an index are fingerprinted over all of their documents.
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [item if type(item) is str else plain(item) for item in value]
     if isinstance(value, frozenset | set):
         return sorted(plain(item) for item in value)
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, Path | date):
         return str(value)
     raise TypeError(f"cannot fingerprint or store a {type(value).__name__}")

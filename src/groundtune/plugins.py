@@ -21,6 +21,14 @@ def known(kind: str) -> list[str]:
     return sorted(_points(kind))
 
 
+@cache
+def releases(kind: str) -> tuple[str, ...]:
+    """Return each plug-in of this kind with the package that brings it and its version: "pdf groundtune 0.1.0", sorted."""
+    return tuple(
+        sorted(f"{point.name} {point.dist.name} {point.dist.version}" if point.dist else point.name for point in _points(kind).values())
+    )
+
+
 def load(kind: str, name: str) -> Any:
     """Import and return what ``name`` stands for. Raises ``UnknownName`` or ``MissingExtra``."""
     points = _points(kind)

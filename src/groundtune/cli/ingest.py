@@ -20,6 +20,7 @@ KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "k
 @click.option("--rebuild", is_flag=True, help="write every document again, whatever the index holds; embeddings are kept")
 @click.option("--dry-run", is_flag=True, help="print what would change and what it would cost; write nothing")
 @click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
+@click.option("--reread", is_flag=True, help="read and parse everything, also what has the size and times that it had")
 @click.option("--drop", multiple=True, metavar="NAME", help="do not hear of this failed document again, until it changes")
 @click.option("--emptied", multiple=True, metavar="SOURCE", help="it is right that this source lists nothing any more")
 @verb
@@ -31,6 +32,7 @@ def command(
     rebuild: bool,
     dry_run: bool,
     retry: bool,
+    reread: bool,
     drop: tuple[str, ...],
     emptied: tuple[str, ...],
 ) -> int:
@@ -42,9 +44,11 @@ def command(
 
     project = opened(folder, shown)
     if dry_run:
-        result = project.plan_ingest(retry=retry, drop=drop, emptied=emptied)
+        result = project.plan_ingest(retry=retry, reread=reread, drop=drop, emptied=emptied)
     else:
-        result = project.ingest(strict=False, retry=retry, drop=drop, emptied=emptied, promote=not no_promote, rebuild=rebuild)
+        result = project.ingest(
+            strict=False, retry=retry, reread=reread, drop=drop, emptied=emptied, promote=not no_promote, rebuild=rebuild
+        )
     if as_json:
         rest = {key: value for key, value in plain(result).items() if key != "version"}
         say_json({**({} if result.version is None else plain(result.version)), **rest})

@@ -60,7 +60,13 @@ class Given:
     @property
     def fingerprint(self) -> str:
         """The identity of it all: where it changes, the same bytes give another document."""
-        return fingerprint(None if self.readers is None else sorted(self.readers), self.forced, dict(self.metadata), self.title)
+        return _identity(self.readers, self.forced, tuple(sorted(self.metadata.items())), self.title)
+
+
+@lru_cache(maxsize=4096)
+def _identity(readers: frozenset[str] | None, forced: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
+    """Most files of a folder have all of this in common, so it is not hashed for each of them."""
+    return fingerprint(None if readers is None else sorted(readers), forced, dict(metadata), title)
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:

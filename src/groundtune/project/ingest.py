@@ -61,6 +61,7 @@ def ingest(
     strict: bool = True,
     fetch: bool = True,
     retry: bool = False,
+    reread: bool = False,
     drop: Collection[str] = (),
     emptied: Collection[str] = (),
     promote: bool = True,
@@ -81,7 +82,7 @@ def ingest(
         if not strict and promote:
             _hide_gone(project, named, catalogue, emptied)
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
         problems = found.problems
         if strict and problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
@@ -96,14 +97,16 @@ def ingest(
     return _result(found, marks, version, None)
 
 
-def plan(project: Project, *, retry: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()) -> Ingested:
+def plan(
+    project: Project, *, retry: bool = False, reread: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()
+) -> Ingested:
     """Return what ``ingest`` would do and what it would cost. Sources are listed, and what is new is read; nothing is written."""
     named = origins(project.folder, project.settings, fetch=True)
     _known_sources(emptied, [origin.name for origin in named])
     catalogue = Catalogue(project.state / CATALOGUE, read_only=True)
     try:
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
     finally:
         catalogue.close()
     documents, marks = _marked(project, found)

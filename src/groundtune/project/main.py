@@ -192,6 +192,7 @@ class Project:
         strict: bool = True,
         fetch: bool = True,
         retry: bool = False,
+        reread: bool = False,
         drop: Sequence[str] = (),
         emptied: Sequence[str] = (),
         promote: bool = True,
@@ -205,13 +206,15 @@ class Project:
         """
         from groundtune.project.ingest import ingest
 
-        return ingest(self, strict=strict, fetch=fetch, retry=retry, drop=drop, emptied=emptied, promote=promote, rebuild=rebuild)
+        return ingest(
+            self, strict=strict, fetch=fetch, retry=retry, reread=reread, drop=drop, emptied=emptied, promote=promote, rebuild=rebuild
+        )
 
-    def plan_ingest(self, *, retry: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
+    def plan_ingest(self, *, retry: bool = False, reread: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
         """Return what ``ingest`` would do and what it would cost; nothing is written."""
         from groundtune.project.ingest import plan
 
-        return plan(self, retry=retry, drop=drop, emptied=emptied)
+        return plan(self, retry=retry, reread=reread, drop=drop, emptied=emptied)
 
     def index_versions(self) -> list[IndexVersion]:
         """Return the finished index versions, oldest first."""
