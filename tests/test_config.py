@@ -91,3 +91,18 @@ def test_the_line_of_a_key_in_the_second_arm_is_found() -> None:
     assert config.line_of(text, ["arms", "1", "shots"]) == 6
     assert config.line_of(text, ["arms", "0", "name"]) == 2
     assert config.line_of(text, ["nowhere"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('[access.sql]\nquery = "SELECT 1, 2"\n', "access.sql: give either url or url_env"),
+        ('[access.sql]\nquery = "SELECT 1, 2"\nurl = "a"\nurl_env = "B"\n', "access.sql: give either url or url_env"),
+        ('[access.tokens]\nissuer = "i"\naudience = "a"\n', "access.tokens: give either jwks_file or secret_env"),
+        ('[access.tokens]\nissuer = ""\naudience = "a"\njwks_file = "k"\n', "access.tokens.issuer"),
+        ('[access.tokens]\nissuer = "i"\naudience = "a"\njwks_file = "k"\nalgorithms = ["none"]\n', "unknown key"),
+    ],
+)
+def test_who_asks_is_said_in_one_way(tmp_path: Path, more: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.load(written(tmp_path, MINIMAL + more))

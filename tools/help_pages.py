@@ -120,7 +120,8 @@ def _tables() -> Iterator[tuple[str, type[tables.Table]]]:
             yield (f"[[{name}]]" if repeated else f"[{name}.*]" if "dict" in str(field.annotation) else f"[{name}]"), table
             for inner_name, inner_field in table.model_fields.items():
                 for inner in _inner(inner_field.annotation):
-                    yield f"[[{name}.{inner_name}]]", inner
+                    many = "list" in str(inner_field.annotation)
+                    yield f"[[{name}.{inner_name}]]" if many else f"[{name}.{inner_name}]", inner
 
 
 def _inner(annotation: Any) -> Iterable[type[tables.Table]]:
@@ -135,6 +136,8 @@ def _choices(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _kind(rule: Mapping[str, Any]) -> str:
     [one] = _choices(rule)
+    if "$ref" in one:
+        return "table"
     if one.get("type") == "array":
         items = one["items"]
         return "list of tables" if "$ref" in items else f"list of {KINDS[items['type']]}s"

@@ -195,6 +195,11 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     if settings.chunks.unit == "child" and settings.chunks.parent_tokens < settings.chunks.max_tokens:
         message = f"chunks.parent_tokens is {settings.chunks.parent_tokens}: less than max_tokens ({settings.chunks.max_tokens})"
         yield problem(["chunks", "parent_tokens"], message)
+    members, tokens = settings.access.sql, settings.access.tokens
+    if members is not None and (members.url is None) == (members.url_env is None):
+        yield problem(["access", "sql"], "access.sql: give either url or url_env")
+    if tokens is not None and (tokens.jwks_file is None) == (tokens.secret_env is None):
+        yield problem(["access", "tokens"], "access.tokens: give either jwks_file or secret_env")
     for number, source in enumerate(settings.sources):
         if source.name in [other.name for other in settings.sources[:number]]:
             yield problem(["sources", str(number), "name"], f"sources.{number}.name is {source.name!r}: two sources of one name")

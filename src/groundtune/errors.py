@@ -6,7 +6,8 @@ GroundtuneError
 │   ├── DocumentError
 │   ├── SourceError    a source of documents cannot be reached, or lists what cannot be trusted
 │   ├── ExampleError
-│   └── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
+│   ├── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
+│   └── TokenError     a token proves nothing: its signature, issuer, audience, time or claims are wrong
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
 │   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
@@ -72,6 +73,10 @@ class UnknownName(InputError):
         """Build the message from what was asked for and what there is."""
         listed = ", ".join(sorted(known)) or "none"
         return cls(f"unknown {what} {name!r}; known: {listed}", hint)
+
+
+class TokenError(InputError):
+    """A token proves nothing here: its signature, issuer, audience, time or claims are not as they have to be."""
 
 
 class StateError(GroundtuneError):

@@ -48,12 +48,14 @@ class ProjectTable(Table):
 
 
 class RuleTable(Table):
-    """Readers and metadata by path. Later rules win over earlier ones; what a document says of itself wins, unless the rule overrides."""
+    """Readers and metadata by path. Readers go by the one order of all rules, those of access.toml too; of metadata, later rules win."""
 
-    match: str = Field(min_length=1, description="paths this is for, with the source's name in front: hr/**, wiki/**/*.pdf, tickets/*")
+    match: str = Field(description="folder, document or pattern, with the source's name in front: hr/, wiki/**/*.pdf, tickets/*")
+    section: list[str] = Field(default_factory=list, description="headings, from the outer to the inner, that readers and deny are for")
     readers: list[str] | None = Field(None, description="groups that read them; [] means nobody")
+    deny: list[str] = Field(default_factory=list, description="groups that do not read them, against readers that are no more specific")
     metadata: dict[str, str] = Field(default_factory=dict, description="metadata that they get")
-    overrides: bool = Field(False, description="these readers count whatever the documents, sidecars or columns say")
+    overrides: bool = Field(False, description="what documents, sidecars or columns say of readers does not narrow these")
 
 
 class DocumentsTable(Table):
@@ -105,10 +107,40 @@ class SourceTable(Table):
     most_items: Positive = Field(100_000, description="items that are listed at most; more is an error")
 
 
-class AccessTable(Table):
-    """The file of principals and their groups."""
+class MembersTable(Table):
+    """Principals and their groups from a database: rows of a name and a group. They are asked for anew by every command."""
 
-    file: str = Field("access.toml", description="TOML file with a [principals] table: who asks, and in which groups")
+    url: str | None = Field(None, description="SQLAlchemy URL of the database; a SQLite path is below the project folder")
+    url_env: str | None = Field(None, description="the environment variable that holds the URL, where it has a password in it")
+    query: str = Field(min_length=1, description="SELECT of two columns: a principal's name, and a group or NULL")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds that the query may take (PostgreSQL, MySQL)")
+    most_rows: Positive = Field(1_000_000, description="rows that are read at most; more is an error")
+
+
+class TokensTable(Table):
+    """Principals from signed tokens (JWT). Give either ``jwks_file`` or ``secret_env``."""
+
+    issuer: str = Field(min_length=1, description="the iss that a token must have, to the letter")
+    audience: str = Field(min_length=1, description="the aud that a token must have")
+    jwks_file: str | None = Field(None, description="public keys: a JWKS or one PEM; RSA keys verify RS256, P-256 keys ES256")
+    secret_env: str | None = Field(None, description="the environment variable that holds the secret of HS256, of 32 bytes or more")
+    subject: str = Field("sub", description="the claim that is the principal's name")
+    groups: str = Field("groups", description="the claim that lists their groups; a dot goes into a claim: realm_access.roles")
+    leeway_seconds: Annotated[float, Field(ge=0, le=300)] = Field(30.0, description="how far clocks may differ")
+
+
+class AccessTable(Table):
+    """Who asks, in which groups, and when a change of readers is alarming. Rules of readers are in the file."""
+
+    file: str = Field("access.toml", description="TOML file of principals and their groups, and of rules of readers")
+    sql: MembersTable | None = Field(None, description="further principals from a database; the table [access.sql]")
+    tokens: TokensTable | None = Field(None, description="principals from signed tokens; the table [access.tokens]")
+    alarm_share: Share = Field(0.2, description="share of the indexed chunks above which a change of readers takes --accept")
+    alarm_chunks: Positive = Field(50, description="indexed chunks from which on alarm_share holds; opening to all alarms in any index")
+    open_groups: list[str] = Field(
+        default_factory=lambda: ["everyone"],
+        description="groups that are all people: to open a document to one of them takes --accept, and naming one narrows no rule",
+    )
 
 
 class ExamplesTable(Table):
@@ -132,6 +164,9 @@ class AnswersTable(Table):
     answer_field: str = Field("answer", description="the reply's field that people read")
     quote_field: str = Field("quote", description="the reply's field that holds words copied from a passage")
     label_field: str | None = Field("label", description="the reply's field that is scored as a label and kept in a training refusal")
+    unsupported: Literal["keep", "flag", "drop"] = Field(
+        "keep", description="what is done with a sentence of an answer that no passage supports: nothing, marked, or left out"
+    )
     max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
 
 
@@ -332,7 +367,7 @@ class Settings(Table):
     project: ProjectTable
     documents: DocumentsTable = Field(default_factory=lambda: DocumentsTable.model_validate({}))
     sources: list[SourceTable] = Field(default_factory=list)
-    access: AccessTable = AccessTable()
+    access: AccessTable = Field(default_factory=lambda: AccessTable.model_validate({}))
     examples: ExamplesTable = Field(default_factory=lambda: ExamplesTable.model_validate({}))
     answers: AnswersTable
     chat: ChatTable = ChatTable()

@@ -32,6 +32,15 @@ class Place:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """``text[start:end]`` of a document, and who reads it."""
+
+    start: int
+    end: int
+    readers: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One source text, as it was read.
@@ -40,6 +49,9 @@ class Document:
     every offset points into. ``content_hash`` is over the text, the title, the metadata and the places, never over the readers: who may
     read is written by another hand than what is written. ``readers`` empty means nobody. ``places`` says where in the source each part of
     the text stands, in rising order of their starts; empty for sources that have nothing but headings.
+
+    ``unnamed``: nothing of the document itself says who reads it; ``readers`` are then a default, which any rule replaces. ``sections``
+    cover the text where rules give its parts different readers; ``readers`` are then those who may read all of it.
     """
 
     id: str
@@ -50,6 +62,18 @@ class Document:
     readers: frozenset[str]
     metadata: Mapping[str, str] = field(default_factory=dict)
     places: tuple[Place, ...] = ()
+    sections: tuple[Section, ...] = ()
+    unnamed: bool = False
+
+    def readers_of(self, start: int, end: int) -> frozenset[str]:
+        """Return who may read ``text[start:end]``: those whom every section that it overlaps names; ``readers`` without sections."""
+        touched = [item.readers for item in self.sections if item.start < end and start < item.end]
+        return frozenset.intersection(*touched) if touched else self.readers
+
+    @property
+    def any_readers(self) -> frozenset[str]:
+        """Who may read some of it, or all."""
+        return self.readers.union(*(item.readers for item in self.sections))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +112,7 @@ class Passage:
 
     ``score`` is the fused score; ``found_by`` holds the rank (from 1) in each search that found it; ``similarity`` is the cosine
     with the question, or ``None`` when no vector search ran; ``allowed_by`` names the reader groups that let the asker see it.
+    ``rule`` says in words which rule made these its readers; empty where nobody asked.
     """
 
     chunk: Chunk
@@ -96,6 +121,7 @@ class Passage:
     similarity: float | None
     found_by: Mapping[str, int]
     allowed_by: tuple[str, ...]
+    rule: str = ""
 
 
 # ── what is asked, and how it is answered ──
@@ -185,7 +211,8 @@ class Answer:
     ``text`` is the model's raw output. ``reply`` is that text parsed as a JSON object, or ``None`` when it is not one. ``said``
     is the part a person reads: the reply's answer field, else the raw text. ``cited`` holds only quotes that were found;
     ``quoted`` is what the model offered as a quote, found or not. ``refused`` is whether it declines to answer. ``fallback``
-    marks a refusal made without asking the model, because nothing was found.
+    marks a refusal made without asking the model, because nothing was found. ``unsupported`` holds the sentences that no shown
+    passage supports, where the project has them flagged, or left out of ``said``.
     """
 
     id: str
@@ -209,6 +236,7 @@ class Answer:
     failure: str | None = None
     example_id: str | None = None
     messages: tuple[Mapping[str, str], ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 # ── what it was worth ──

@@ -17,13 +17,13 @@ def written(folder: Path, text: str | bytes) -> Path:
 def test_principals_are_read_in_order_with_their_groups(tmp_path: Path) -> None:
     people = load(written(tmp_path, '[principals]\nzoe = ["everyone", "it\'s"]\n"ana@example.com" = []\n'))
     assert list(people) == ["zoe", "ana@example.com"]
-    assert people["zoe"].groups == {"everyone", "it's"}
-    assert people["ana@example.com"].groups == frozenset()
+    assert people["zoe"].groups == {"everyone", "it's", "user:zoe"}
+    assert people["ana@example.com"].groups == {"user:ana@example.com"}
 
 
 def test_a_group_is_one_in_whichever_unicode_form(tmp_path: Path) -> None:
     people = load(written(tmp_path, '[principals]\nana = ["cafe\u0301"]\n'))
-    assert people["ana"].groups == {"caf\u00e9"}
+    assert people["ana"].groups == {"caf\u00e9", "user:ana"}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, text: str | bytes, 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(Problems) as raised:
-        load(written(tmp_path, "[groups]\n[principals]\nana = 1\nbob = ['x']\ncy = [2]\n"))
+        load(written(tmp_path, "[group]\n[principals]\nana = 1\nbob = ['x']\ncy = [2]\n"))
     assert len(raised.value.problems) == 3
 
 

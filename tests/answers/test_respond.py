@@ -112,3 +112,20 @@ def test_the_prompt_hash_changes_with_what_shapes_a_prompt(monkeypatch) -> None:
     assert prompt_hash("J") != before
     monkeypatch.setattr(prompt, "PASSAGE", "{number} {source} {heading} {text}")
     assert prompt_hash("I") != before
+
+
+def test_an_answer_that_no_passage_supports_is_dropped_and_becomes_the_fallback() -> None:
+    arm = Arm(name="rag", retrieves=True)
+
+    def answered(how: str, text: str) -> Answer:
+        given = tools(house=replace(HOUSE, schema=None, unsupported=how), chat=ScriptedChat([text]))  # type: ignore[arg-type]
+        return all_of(arm, asks(1), given)[0][0][1]
+
+    half = "The gate opens at six. Dogs travel without charge."
+    assert answered("keep", half).said == half and answered("keep", half).unsupported == ()
+    assert answered("flag", half).said == half and answered("flag", half).unsupported == ("Dogs travel without charge.",)
+    assert answered("drop", half).said == "The gate opens at six." and not answered("drop", half).refused
+    dropped = answered("drop", "Dogs travel without charge.")
+    assert dropped.said == "I don't know." and dropped.refused and not dropped.fallback
+    assert answered("drop", "no idea").unsupported == () and answered("drop", "").said == ""
+    assert answer_from(plain(dropped)) == dropped

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune.documents.alike import Versions, likeness, marked, near_duplicates, rank, signature, superseded
-from groundtune.types import Document
+from groundtune.types import Document, Section
 
 BY_VERSION = Versions(by="version")
 
@@ -130,3 +131,10 @@ def test_whoever_could_read_a_version_still_finds_one_that_is_current(rows: list
             newest = max((rank(d.metadata["version"]) for d in mine), default=None)
             assert all(d.metadata["current"] == "yes" for d in mine if rank(d.metadata["version"]) == newest)
             assert not mine or any(d.metadata["current"] == "yes" for d in mine)
+
+
+def test_a_version_with_an_open_section_is_not_hidden_by_one_that_is_closed() -> None:
+    older, newer = document("a", readers="finance", title="t", version="1"), document("b", readers="finance", title="t", version="2")
+    assert superseded([older, newer], BY_VERSION) == {older.id: newer.id}
+    parted = replace(older, sections=(Section(0, 2, frozenset({"finance", "everyone"})), Section(2, 4, frozenset({"finance"}))))
+    assert superseded([parted, newer], BY_VERSION) == {}

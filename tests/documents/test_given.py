@@ -26,30 +26,28 @@ def read(texts: dict[str, str], policy: Policy) -> tuple[dict[str, Document], li
 
 
 def test_the_nearest_to_the_text_wins() -> None:
-    rules = (Rule(match="box/**", readers=frozenset({"rule"}), metadata={"team": "rule", "from": "rule"}),)
+    rules = (Rule(match="box/**", metadata={"team": "rule", "from": "rule"}),)
     policy = Policy(readers=frozenset({"source"}), rules=rules, metadata={"from": "source", "origin": "source"})
     texts = {"a.md": NAMED, "a.md.meta.toml": 'readers = ["sidecar"]\nteam = "sidecar"\nsize = 3', "b.md": PLAIN, "c.md": PLAIN}
     texts["c.md.meta.toml"] = 'readers = ["sidecar"]'
     documents, problems = read(texts, policy)
     assert not problems
-    assert {key.removeprefix("document:box/"): sorted(d.readers) for key, d in documents.items()} == {
-        "a.md": ["file"],
-        "b.md": ["rule"],
-        "c.md": ["sidecar"],
+    assert {key.removeprefix("document:box/"): (sorted(d.readers), d.unnamed) for key, d in documents.items()} == {
+        "a.md": (["file"], False),
+        "b.md": (["source"], True),
+        "c.md": (["sidecar"], False),
     }
     assert documents["document:box/a.md"].metadata == {"team": "file", "from": "rule", "origin": "source", "size": "3"}
 
 
-def test_a_rule_that_overrides_beats_what_documents_say() -> None:
-    rules = (Rule(match="box/hr/**", readers=frozenset({"hr"}), overrides=True),)
-    documents, _ = read({"hr/a.md": NAMED, "b.md": NAMED}, Policy(rules=rules))
-    assert documents["document:box/hr/a.md"].readers == {"hr"} and documents["document:box/b.md"].readers == {"file"}
-
-
-def test_later_rules_win_and_empty_readers_are_nobody() -> None:
-    rules = (Rule(match="box/**", readers=frozenset({"all"})), Rule(match="box/*.md", readers=frozenset()))
-    documents, _ = read({"a.md": PLAIN, "in/b.md": PLAIN}, Policy(rules=rules))
-    assert documents["document:box/a.md"].readers == frozenset() and documents["document:box/in/b.md"].readers == {"all"}
+def test_a_rule_of_readers_covers_what_names_none_and_leaves_it_to_be_worked_out() -> None:
+    policy = Policy(rules=(Rule(match="box/hr/", covers=True),))
+    documents, problems = read({"hr/a.md": PLAIN, "hr/in/b.md": NAMED, "c.md": PLAIN}, policy)
+    assert ["c.md" in problem for problem in problems] == [True]
+    assert {key.removeprefix("document:box/"): (sorted(d.readers), d.unnamed) for key, d in documents.items()} == {
+        "hr/a.md": ([], True),
+        "hr/in/b.md": (["file"], False),
+    }
 
 
 def test_not_supplied_is_an_error_and_never_everyone() -> None:
@@ -128,32 +126,17 @@ GROUPS = st.frozensets(st.sampled_from(["a", "b", "c"]), max_size=2)
 
 
 @settings(max_examples=200, deadline=None)
-@drawn(
-    own=st.none() | GROUPS,
-    column=st.none() | GROUPS,
-    rules=st.lists(st.tuples(st.none() | GROUPS, st.booleans()), max_size=3),
-    source=st.none() | GROUPS,
-    trusted=st.booleans(),
-)
+@drawn(own=st.none() | GROUPS, column=st.none() | GROUPS, covered=st.booleans(), source=st.none() | GROUPS, trusted=st.booleans())
 def test_readers_come_only_from_who_may_name_them(
-    own: frozenset[str] | None,
-    column: frozenset[str] | None,
-    rules: list[tuple[frozenset[str] | None, bool]],
-    source: frozenset[str] | None,
-    trusted: bool,
+    own: frozenset[str] | None, column: frozenset[str] | None, covered: bool, source: frozenset[str] | None, trusted: bool
 ) -> None:
     head = "" if own is None else f"---\nreaders: [{', '.join(sorted(own))}]\n---\n"
-    policy = Policy(
-        readers=source, trusted=trusted, rules=tuple(Rule(match="**", readers=readers, overrides=force) for readers, force in rules)
-    )
+    policy = Policy(readers=source, trusted=trusted, rules=(Rule(match="**", covers=covered),))
     item = Item(name="a.md", read=lambda: b"", readers=column)
     known: Given = weigh("box/a.md", item, policy, None)
     documents, problems = made("box/a.md", f"{head}# A\n\ntext".encode(), known)
-    forced = [readers for readers, force in rules if force and readers is not None]
-    named = [readers for readers, _ in rules if readers is not None]
-    order = [forced[-1] if forced else None, own if trusted else None, column, named[-1] if named else None, source]
-    expected = next((readers for readers in order if readers is not None), None)
-    if expected is None:
+    named = next((readers for readers in (own if trusted else None, column) if readers is not None), None)
+    if named is None and source is None and not covered:
         assert not documents and problems
     else:
-        assert [document.readers for document in documents] == [expected]
+        assert [(document.readers, document.unnamed) for document in documents] == [(named or frozenset(), named is None)]

@@ -13,7 +13,7 @@ from groundtune.scores.metrics import METRICS
 from groundtune.scores.runs import LENGTH, runs, words
 from groundtune.scores.scorer import mark_of
 from groundtune.scores.shingles import Shingles
-from groundtune.types import Answer
+from groundtune.types import Answer, Section
 
 SECRET = "The discount for the Maasvlakte account is thirty one percent"
 
@@ -79,3 +79,20 @@ def test_words_that_no_document_holds_match_nothing() -> None:
 def test_readable_is_what_permits_says(asker: str) -> None:
     here = context()
     assert here.readable(asker) == {name for name, item in here.documents.items() if here.permits(asker, item)}
+
+
+def test_a_section_is_hidden_from_those_only_whom_it_does_not_name() -> None:
+    at = HIDDEN.text.index("Slots")
+    open_part, closed_part = Section(at, len(HIDDEN.text), frozenset({"everyone"})), Section(0, at, frozenset({"finance"}))
+    mixed = replace(HIDDEN, readers=frozenset(), sections=(closed_part, open_part))
+    metric = METRICS["leak"]
+
+    def marked(said: str, start: int, end: int, asker: str = "cust") -> float | None:
+        shown = passage(mixed, start, end)
+        given = answer(said, asker=asker, reply=None, passages=(shown,))
+        return mark_of(metric, given, example(asker=asker), context(mixed)).value
+
+    assert marked("Slots can be cancelled free of charge until two hours before they start.", at, len(mixed.text)) == 0.0
+    assert marked(SECRET, at, len(mixed.text)) == 1.0
+    assert marked("ok", 0, len(mixed.text)) == 1.0
+    assert marked("ok", 0, at) == 1.0 and marked("ok", 0, at, "femi") == 0.0

@@ -14,6 +14,7 @@ from typing import Any
 from groundtune.access.filter import Filter, allowed
 from groundtune.answers.prompt import Block, Message, Shot, blocks_of, prompt_hash, render, reply_text
 from groundtune.answers.reply import Parsed, cite, parse, refuses
+from groundtune.answers.support import Unsupported, held_to
 from groundtune.files import fingerprint
 from groundtune.models.chat import Chat, Completion, Request
 from groundtune.types import Answer, Arm, ModelVersion, Passage, Principal, Seconds
@@ -47,6 +48,7 @@ class House:
     machine_hour: float = 0.0
     prompt_million: float = 0.0
     completion_million: float = 0.0
+    unsupported: Unsupported = "keep"
 
     @property
     def structured(self) -> bool:
@@ -205,6 +207,11 @@ def _made(
         if failure
         else parse(text, structured=house.structured, answer_field=house.answer_field, quote_field=house.quote_field)
     )
+    refused = not failure and (fallback or refuses(parsed.said, (house.fallback, *house.refusals)))
+    # An arm without passages has nothing to be held against, and a refusal claims nothing.
+    claims = bool(passages) and not failure and not refused
+    said, bare = held_to(parsed.said, passages, house.unsupported) if claims else (parsed.said, ())
+    emptied = bool(bare) and not said
     model = tools.adapter.id if tools.adapter else f"model:{tools.chat.name}"
     return Answer(
         id="answer:" + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed),
@@ -212,11 +219,11 @@ def _made(
         asker=ask.asker.id,
         arm=arm.name,
         text=text,
-        said=parsed.said,
+        said=house.fallback if emptied else said,
         reply=parsed.reply,
         quoted=parsed.quoted,
         cited=cite(parsed.quoted, passages),
-        refused=not failure and (fallback or refuses(parsed.said, (house.fallback, *house.refusals))),
+        refused=refused or emptied,
         fallback=fallback,
         passages=passages,
         model=model,
@@ -228,4 +235,5 @@ def _made(
         failure=failure,
         example_id=ask.example_id,
         messages=messages,
+        unsupported=bare,
     )

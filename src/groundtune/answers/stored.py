@@ -15,6 +15,7 @@ def answer_from(row: Mapping[str, Any]) -> Answer:
     fields["passages"] = tuple(_passage(item) for item in fields["passages"])
     fields["seconds"] = Seconds(**fields["seconds"])
     fields["messages"] = tuple(fields["messages"])
+    fields["unsupported"] = tuple(fields.get("unsupported", ()))
     return Answer(**fields)
 
 

@@ -19,7 +19,7 @@ from groundtune.chunks.cache import EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
-from groundtune.chunks.store import Draft, Held, Store
+from groundtune.chunks.store import Draft, Held, Readers, Store, joined
 from groundtune.chunks.verify import digest, gathered, verify_version
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
@@ -37,17 +37,51 @@ __all__ = ["IndexVersion", "open_live", "sync", "verify", "versions"]
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What has to happen to a table: documents whose text is new to it, whose readers changed, and which are gone from it."""
+    """What has to happen to a table: documents whose text is new to it, new readers of others, and which are gone from it."""
 
     write: tuple[Document, ...]
-    restamp: tuple[Document, ...]
+    restamp: Mapping[str, Readers]
     gone: tuple[str, ...]
+
+
+class _Plan:
+    """The documents of a build: their chunks, cut when they are needed and once, and who may read each of these."""
+
+    def __init__(self, documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]):
+        self.documents = {document.id: document for document in documents}
+        self.known = known
+        self.chunks: dict[str, list[Chunk]] = {}
+        self._embed, self._splitter = embed, splitter
+
+    def cut(self, name: str) -> list[Chunk]:
+        """Return the chunks of a document."""
+        if name not in self.chunks:
+            self.chunks[name] = split(self.documents[name], self._embed.count, **self._splitter)
+        return self.chunks[name]
+
+    def vouched(self, name: str) -> bool:
+        """Return whether a finished version has this text of the document."""
+        return name in self.known and bool(self.known[name]["hash"] == self.documents[name].content_hash)
+
+    def readers(self, name: str) -> Readers:
+        """Return who may read the chunks of a document."""
+        document = self.documents[name]
+        if not document.sections:
+            return document.readers
+        if self.vouched(name) and self.known[name].get("sections") == sections_of(document):
+            return manifest.readers_in(self.known[name])
+        return joined([chunk.readers for chunk in self.cut(name)])
 
 
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
-    contents = sorted((item.id, item.content_hash, sorted(item.readers)) for item in documents)
+    contents = sorted((item.id, item.content_hash, sorted(item.readers), *filter(None, [sections_of(item)])) for item in documents)
     return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
+
+
+def sections_of(document: Document) -> str:
+    """Return the fingerprint of who reads which part, for a document whose parts have different readers; empty for any other."""
+    return fingerprint(document.sections) if document.sections else ""
 
 
 def sync(
@@ -61,12 +95,13 @@ def sync(
     promote: bool = True,
     rebuild: bool = False,
     describe: Describe | None = None,
+    readers_only: bool = False,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
     ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged. ``describe`` writes
-    lines of context.
+    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -84,7 +119,7 @@ def sync(
         # A version that was built before, and left since, is not built again where it is still whole.
         damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
         if version is None or damaged:
-            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, afresh=rebuild or damaged)
+            version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, rebuild or damaged, readers_only)
             manifest.write(store, version)
         else:
             version = replace(version, **_counts(documents, before))
@@ -115,14 +150,19 @@ def _built(
     engine: Store,
     progress: Progress,
     describe: Describe | None,
-    *,
     afresh: bool,
+    readers_only: bool,
 ) -> IndexVersion:
     name = _table_name(splitter, embed)
     draft = engine.draft(name, embed.dimensions)
-    known = {} if afresh else _digests(store, before, name)
-    change = _difference(documents, draft.held(), known)
-    chunks = {item.id: split(item, embed.count, **splitter) for item in change.write}
+    planned = _Plan(documents, embed, splitter, {} if afresh else _known(store, before, name))
+    change = _difference(planned, draft.held(), described=describe is not None)
+    if readers_only and (change.write or change.gone):
+        told = ", ".join([*(item.source for item in change.write), *change.gone][:5])
+        raise StaleIndex(
+            f"readers cannot be changed alone: the text of {told} is not in the index as it should be", "type: groundtune ingest"
+        )
+    chunks = {item.id: planned.cut(item.id) for item in change.write}
     for document in change.write:
         verify_coverage(document, chunks[document.id])
         if describe is not None:
@@ -138,8 +178,9 @@ def _built(
     taken = set(engine.tags(name))
     tag = next(item for item in _tags(wanted) if item not in taken)
     draft.publish(tag)
-    counts = _count_back(engine.held(name, tag), documents, chunks)
-    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id][1] for item in documents}
+    readers = {item.id: planned.readers(item.id) for item in documents}
+    counts = _count_back(engine.held(name, tag), documents, readers, chunks)
+    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else planned.known[item.id].get("rows") for item in documents}
     _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
     return IndexVersion(
         id=wanted,
@@ -150,7 +191,12 @@ def _built(
         embedder=embed.fingerprint,
         embedder_name=embed.name,
         contents={
-            item.id: {"hash": item.content_hash, "readers": sorted(item.readers), "chunks": counts[item.id], "rows": digests[item.id]}
+            item.id: {
+                "hash": item.content_hash,
+                "chunks": counts[item.id],
+                "rows": digests[item.id],
+                **manifest.readers_kept(readers[item.id], sections_of(item)),
+            }
             for item in sorted(documents, key=lambda item: item.id)
         },
         **_counts(documents, before),
@@ -175,10 +221,10 @@ def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[
     return {"gone": gone, **{kind: kinds[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
 
 
-def _digests(store: Path, before: IndexVersion | None, table: str) -> dict[str, tuple[str, str | None]]:
-    """Return the hash of every document that a finished version of this table has, with the digest of its chunks."""
+def _known(store: Path, before: IndexVersion | None, table: str) -> dict[str, Mapping[str, Any]]:
+    """Return what a finished version of this table has of each document."""
     finished = [before] if before is not None and before.table == table else [item for item in versions(store) if item.table == table]
-    return {name: (item["hash"], item.get("rows")) for version in finished for name, item in version.contents.items()}
+    return {name: item for version in finished for name, item in version.contents.items()}
 
 
 def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
@@ -196,20 +242,32 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
         return "added"
     if old["hash"] != document.content_hash:
         return "changed"
-    return "unchanged" if list(old["readers"]) == sorted(document.readers) else "restamped"
+    same = (list(old["readers"]), old.get("sections", "")) == (sorted(document.readers), sections_of(document))
+    return "unchanged" if same else "restamped"
 
 
-def _difference(documents: Sequence[Document], present: Mapping[str, Held], known: Mapping[str, tuple[str, str | None]]) -> _Change:
+def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool) -> _Change:
     """Compare the documents with a table. What no finished version vouches for is written again: a run was killed over it."""
-    write, restamp = [], []
-    for document in documents:
-        there = present.get(document.id)
-        if there is None or there.hash != document.content_hash or known.get(document.id, ("",))[0] != document.content_hash:
+    write: list[Document] = []
+    restamp: dict[str, Readers] = {}
+    for name, document in planned.documents.items():
+        there = present.get(name)
+        if there is None or there.hash != document.content_hash or not planned.vouched(name):
             write.append(document)
-        elif there.readers != document.readers:
-            restamp.append(document)
-    gone = sorted(present.keys() - {document.id for document in documents})
-    return _Change(tuple(write), tuple(restamp), tuple(gone))
+            continue
+        readers = planned.readers(name)
+        if there.readers == readers:
+            continue
+        one = isinstance(readers, frozenset)
+        # A line of context is written from the chunks with the same readers, so where these part it is written anew; and chunks that are
+        # not those in the table cannot be stamped one by one.
+        other = name in planned.chunks and digest(planned.chunks[name]) != planned.known[name].get("rows")
+        if (described and not one) or other:
+            write.append(document)
+        else:
+            restamp[name] = readers
+    gone = sorted(present.keys() - planned.documents.keys())
+    return _Change(tuple(write), restamp, tuple(gone))
 
 
 def _commit(draft: Draft, change: _Change, made: Sequence[Chunk], vectors: Any) -> None:
@@ -217,15 +275,17 @@ def _commit(draft: Draft, change: _Change, made: Sequence[Chunk], vectors: Any) 
     emptied = {item.id for item in change.write} - {chunk.document_id for chunk in made}
     draft.delete([*change.gone, *sorted(emptied)])
     draft.write(made, vectors)
-    draft.restamp({document.id: document.readers for document in change.restamp})
+    draft.restamp(change.restamp)
 
 
-def _count_back(present: Mapping[str, Held], documents: Sequence[Document], chunks: Mapping[str, Sequence[Chunk]]) -> dict[str, int]:
+def _count_back(
+    present: Mapping[str, Held], documents: Sequence[Document], readers: Mapping[str, Readers], chunks: Mapping[str, Sequence[Chunk]]
+) -> dict[str, int]:
     """Return the number of chunks of each document as they are stored. Raises ``StaleIndex`` where it is not what was meant."""
     wrong = []
     for document in documents:
         there = present.get(document.id)
-        if there is None or there.hash != document.content_hash or there.readers != document.readers:
+        if there is None or there.hash != document.content_hash or there.readers != readers[document.id]:
             wrong.append(f"{document.source} is not there as it is now")
         elif document.id in chunks and there.chunks != len(chunks[document.id]):
             wrong.append(f"{document.source} has {there.chunks} chunks, {len(chunks[document.id])} were written")

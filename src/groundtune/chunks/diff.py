@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from groundtune.chunks.manifest import IndexVersion
-from groundtune.chunks.store import Store
+from groundtune.chunks.manifest import IndexVersion, readers_in
+from groundtune.chunks.store import Readers, Store, strictest, widest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ def diff(before: IndexVersion, after: IndexVersion, engine: Store) -> Difference
     # An id holds its chunk's place and text; other chunks of the same text come of another splitter.
     other = [name for name in both if _kind(old[name]) != _kind(new[name])]
     readers = {
-        name: (tuple(sorted(old[name]["readers"])), tuple(sorted(new[name]["readers"])))
+        name: (_shown(readers_in(old[name])), _shown(readers_in(new[name])))
         for name in both
-        if sorted(old[name]["readers"]) != sorted(new[name]["readers"])
+        if readers_in(old[name]) != readers_in(new[name])
     }
     ids_before, ids_after = _ids(before, engine, other), _ids(after, engine, other)
     settings = {
@@ -77,6 +77,12 @@ def diff(before: IndexVersion, after: IndexVersion, engine: Store) -> Difference
         readers=readers,
         unchanged=len(both) - len({*other, *readers}),
     )
+
+
+def _shown(readers: Readers) -> tuple[str, ...]:
+    """Return who may read all of a document, then who may read some of it."""
+    whole = strictest(readers)
+    return (*sorted(whole), *(f"{name} (in part)" for name in sorted(widest(readers) - whole)))
 
 
 def _kind(item: Mapping[str, Any]) -> tuple[Any, ...]:

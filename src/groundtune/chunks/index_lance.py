@@ -17,6 +17,7 @@ from groundtune.access.filter import Filter, Predicate, literal, narrow, settled
 from groundtune.chunks.hot import Hot
 from groundtune.chunks.index import Hit, from_kept, kept, labels, sayable, search_text
 from groundtune.chunks.near import Near
+from groundtune.chunks.store import Readers, stamp
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
 
@@ -268,15 +269,16 @@ def drop_documents(table: Any, document_ids: Sequence[str]) -> None:
         table.delete(f"document_id IN ({named})")
 
 
-def restamp(table: Any, readers: Mapping[str, frozenset[str]]) -> None:
-    """Give every chunk of these documents other readers, in one commit; texts and vectors stay as they are."""
+def restamp(table: Any, readers: Mapping[str, Readers]) -> None:
+    """Give the chunks of these documents other readers, in one commit; texts and vectors stay as they are."""
     import pyarrow as pa
 
     named = ", ".join(literal(item) for item in sorted(readers))
     rows = table.search().where(f"document_id IN ({named})").limit(max(1, table.count_rows())).to_arrow()
     wanted = table.schema
     # Rewritten as whole rows, since the engine cannot update a list to an empty one.
-    stamped = [sorted(readers[item]) for item in rows["document_id"].to_pylist()]
+    each = zip(rows["document_id"].to_pylist(), rows["ordinal"].to_pylist(), strict=True)
+    stamped = [sorted(stamp(readers[name], ordinal)) for name, ordinal in each]
     columns = [pa.array(stamped, type=field.type) if field.name == "readers" else rows[field.name] for field in wanted]
     table.merge_insert("id").when_matched_update_all().execute(pa.table(columns, schema=wanted))
 

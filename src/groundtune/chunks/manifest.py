@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from groundtune.chunks.store import Readers, strictest
 from groundtune.errors import StaleIndex
 from groundtune.files import write_atomic, write_json
 
@@ -27,6 +28,9 @@ MOST_BEFORE = 50  # steps that can be rolled back, one by one
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexVersion:
     """One immutable version. ``contents`` maps document ids to their hash, readers, number of chunks and the digest of these.
+
+    ``readers`` of a document are those who may read all of it; where its chunks have different ones, ``parts`` holds those of each chunk,
+    and ``sections`` the fingerprint of the document's sections that they come from.
 
     ``added`` to ``unchanged`` count documents, against the version before it. ``tag`` is the table's own name for its state, and
     ``engine`` the store that keeps it.
@@ -55,6 +59,19 @@ class IndexVersion:
     def chunks(self) -> int:
         """How many chunks it holds."""
         return sum(item["chunks"] for item in self.contents.values())
+
+
+def readers_in(item: Mapping[str, Any]) -> Readers:
+    """Return the readers that a version's contents have for a document."""
+    return tuple(frozenset(part) for part in item["parts"]) if item.get("parts") else frozenset(item["readers"])
+
+
+def readers_kept(readers: Readers, sections: str) -> dict[str, Any]:
+    """Return readers as a version's contents have them; ``sections`` is empty for a document without any."""
+    kept: dict[str, Any] = {"readers": sorted(strictest(readers))}
+    if not isinstance(readers, frozenset):
+        kept["parts"] = [sorted(part) for part in readers]
+    return {**kept, "sections": sections} if sections else kept
 
 
 def path_of(store: Path, version_id: str) -> Path:

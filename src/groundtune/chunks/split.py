@@ -296,7 +296,7 @@ def _chunk(document: Document, ordinal: int, pack: Sequence[Unit], tokens: int) 
         end=end,
         heading_path=under.path,
         title=document.title,
-        readers=document.readers,
+        readers=document.readers_of(start, end),
         tokens=tokens,
         metadata=document.metadata,
         place=name_of(document.places, start, end),

@@ -3,6 +3,7 @@
     draft = store.draft("chunks_3f2a", 384)     what is there stays: a draft begins where the last one ended
     draft.write(chunks, vectors)                whole documents, in place of what there was of them
     draft.restamp({"document:a.md": {"hr"}})    who may read it; texts and vectors stay
+    draft.restamp({"document:a.md": ({"hr"}, {"hr", "staff"})})     the same, chunk by chunk
     draft.publish("index-9c1e")                 from now on a version of that name
     store.snapshot("chunks_3f2a", "index-9c1e") the same rows for ever, whatever is written to the draft
 
@@ -24,16 +25,19 @@ from groundtune.types import Chunk
 if TYPE_CHECKING:
     import numpy as np
 
+# Who may read the chunks of a document: one set where all have the same, else one for each, by ordinal.
+Readers = frozenset[str] | tuple[frozenset[str], ...]
+
 # The hash of a document whose chunks do not belong together; no text has it, so the next sync writes the document again.
 TORN = "torn"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a store has of one document: the hash of its text, who may read it, and how many chunks there are."""
+    """What a store has of one document: the hash of its text, who may read its chunks, and how many there are."""
 
     hash: str
-    readers: frozenset[str]
+    readers: Readers
     chunks: int
 
 
@@ -63,8 +67,11 @@ class Draft(Protocol):
         """Take documents out. An unknown id is no error: it is out already."""
         ...
 
-    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
-        """Give documents other readers. Texts and vectors are not read from the caller and stay as they are."""
+    def restamp(self, readers: Mapping[str, Readers]) -> None:
+        """Give the chunks of documents other readers. Texts and vectors are not read from the caller and stay as they are.
+
+        Where there is one set for each chunk, a chunk beyond them is read by nobody (``stamp``). An unknown document is no error.
+        """
         ...
 
     def index(self) -> Index:
@@ -113,25 +120,51 @@ class Store(Protocol):
         ...
 
 
-def held_of(rows: Iterable[tuple[str, str, Iterable[str], int | None]]) -> dict[str, Held]:
-    """Gather rows (document id, its hash, its readers, how many chunks it should have) by document, and mark what is torn.
+def stamp(readers: Readers, ordinal: int) -> frozenset[str]:
+    """Return who may read the chunk of that ordinal; nobody where there is a set for each chunk and none for this one."""
+    if isinstance(readers, frozenset):
+        return readers
+    return readers[ordinal] if 0 <= ordinal < len(readers) else frozenset()
+
+
+def joined(each: Sequence[frozenset[str]]) -> Readers:
+    """Return the readers of a document's chunks, by ordinal, as one set where all have the same."""
+    return each[0] if each and all(readers == each[0] for readers in each) else tuple(each)
+
+
+def strictest(readers: Readers) -> frozenset[str]:
+    """Return who may read all of a document's chunks."""
+    if isinstance(readers, frozenset):
+        return readers
+    return frozenset.intersection(*readers) if readers else frozenset()
+
+
+def widest(readers: Readers) -> frozenset[str]:
+    """Return who may read one of a document's chunks, or more."""
+    return readers if isinstance(readers, frozenset) else frozenset().union(*readers)
+
+
+def held_of(rows: Iterable[tuple[str, str, int, Iterable[str], int | None]]) -> dict[str, Held]:
+    """Gather rows (document id, its hash, ordinal, readers, how many chunks it should have) by document, and mark what is torn.
 
     The number is ``None`` where the engine writes a document in one commit, and has no need to count.
     """
-    found: dict[str, Held] = {}
-    meant: dict[str, int | None] = {}
-    for name, text_hash, readers, count in rows:
+    first: dict[str, tuple[str, int | None]] = {}
+    each: dict[str, dict[int, frozenset[str]]] = {}
+    counts: Counter[str] = Counter()
+    torn: set[str] = set()
+    shared: dict[frozenset[str], frozenset[str]] = {}
+    for name, text_hash, ordinal, readers, count in rows:
         may = frozenset(readers or ())
-        old = found.get(name)
-        if old is None:
-            found[name], meant[name] = Held(text_hash, may, 1), count
-        else:
-            same = (old.hash, old.readers, meant[name]) == (text_hash, may, count)
-            found[name] = Held(text_hash if same else TORN, may, old.chunks + 1)
-    for name, item in found.items():
-        wanted = meant[name]
-        if wanted is not None and wanted != item.chunks:
-            found[name] = Held(TORN, item.readers, item.chunks)
+        if first.setdefault(name, (text_hash, count)) != (text_hash, count):
+            torn.add(name)
+        counts[name] += 1
+        each.setdefault(name, {})[ordinal] = shared.setdefault(may, may)
+    found: dict[str, Held] = {}
+    for name, (text_hash, count) in first.items():
+        whole = set(each[name]) == set(range(counts[name])) and count in (None, counts[name]) and name not in torn
+        readers = joined([each[name][ordinal] for ordinal in sorted(each[name])])
+        found[name] = Held(text_hash if whole else TORN, readers, counts[name])
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
-from groundtune.chunks.store import TORN, Held, Row
+from groundtune.chunks.store import TORN, Held, Readers, Row, held_of
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
@@ -160,7 +160,7 @@ class LanceDraft:
         with _storing(self._folder):
             lance.drop_documents(self._table, document_ids)
 
-    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
+    def restamp(self, readers: Mapping[str, Readers]) -> None:
         """Write other readers into the documents' rows, in one commit."""
         if readers:
             with _storing(self._folder):
@@ -181,11 +181,11 @@ class LanceDraft:
 
 
 def _held(table: Any) -> dict[str, Held]:
-    """Read three columns and count them together in the engine's memory: a million rows are too many to look at one by one."""
+    """Read four columns and count them together in the engine's memory: a million rows are too many to look at one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = ["document_id", "document_hash", "readers"]
+    columns = ["document_id", "document_hash", "ordinal", "readers"]
     rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow()
     readers = rows["readers"].combine_chunks()
     kinds = pc.fill_null(pc.binary_join(readers.cast(pa.list_(pa.string())), "\0"), "")
@@ -194,12 +194,20 @@ def _held(table: Any) -> dict[str, Held]:
     keyed = pa.table({"document": rows["document_id"], "hash": rows["document_hash"], "readers": kinds, "size": sizes})
     groups = keyed.group_by(["document", "hash", "readers", "size"]).aggregate([([], "count_all")]).to_pydict()
     found: dict[str, Held] = {}
+    mixed: set[str] = set()
     for name, text_hash, joined, size, count in zip(
         groups["document"], groups["hash"], groups["readers"], groups["size"], groups["count_all"], strict=True
     ):
         old = found.get(name)
         may = frozenset(joined.split("\0")) if size else frozenset()
+        if old is not None:
+            mixed.add(name)
         found[name] = Held(text_hash, may, count) if old is None else Held(TORN, may, old.chunks + count)
+    if mixed:
+        # Few documents have chunks with different readers; those are looked at one by one.
+        picked = rows.filter(pc.is_in(rows["document_id"], value_set=pa.array(sorted(mixed))))
+        each = zip(*(picked[name].to_pylist() for name in columns), strict=True)
+        found |= held_of((name, text_hash, ordinal, may or (), None) for name, text_hash, ordinal, may in each)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit
 from groundtune.chunks.index_memory import MemoryIndex
-from groundtune.chunks.store import Held, Row, held_of
+from groundtune.chunks.store import Held, Readers, Row, held_of, stamp
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
@@ -93,10 +93,10 @@ class MemoryDraft:
         gone = set(document_ids)
         self.rows = {name: row for name, row in self.rows.items() if row[0].document_id not in gone}
 
-    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
+    def restamp(self, readers: Mapping[str, Readers]) -> None:
         """Replace the chunks of these documents by ones with other readers."""
         self.rows = {
-            name: (replace(chunk, readers=readers.get(chunk.document_id, chunk.readers)), vector)
+            name: (replace(chunk, readers=stamp(readers.get(chunk.document_id, chunk.readers), chunk.ordinal)), vector)
             for name, (chunk, vector) in self.rows.items()
         }
 
@@ -139,4 +139,4 @@ def _index(rows: Rows, dimensions: int) -> MemoryIndex:
 
 
 def _held(rows: Rows) -> dict[str, Held]:
-    return held_of((chunk.document_id, chunk.document_hash, chunk.readers, None) for chunk, _ in rows.values())
+    return held_of((chunk.document_id, chunk.document_hash, chunk.ordinal, chunk.readers, None) for chunk, _ in rows.values())

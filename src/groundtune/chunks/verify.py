@@ -1,7 +1,7 @@
 """Is a version what its manifest says, what the ledger says, and all of what its documents say? Every difference, one by one.
 
     manifest    {"document:a.md": {"hash": "9c…", "readers": ["hr"], "chunks": 4, "rows": "51…"}}
-    stored      chunk rows of a.md → the same hash, the same readers, four of them, the same digest over their ids, spans and texts
+    stored      chunk rows of a.md → the same hash, each chunk's readers, four of them, the same digest over their ids, spans and texts
     document    every span has the text that stands there, and no character but blanks is in no span
 
 Of a version that is not there only that is said; of one that is, everything that is wrong.
@@ -13,8 +13,9 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from groundtune.chunks import manifest
 from groundtune.chunks.manifest import IndexVersion
-from groundtune.chunks.store import TORN, Row, Store
+from groundtune.chunks.store import TORN, Readers, Row, Store
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.types import Chunk, Document
@@ -77,10 +78,11 @@ def verify_version(
                 else f"hash {there.hash}, and {item['hash']} there"
             )
             found.append(Difference("hash", name, f"{name} is not as its manifest says: {what}"))
+        said_there = manifest.readers_in(item)
         # Of chunks that do not belong together, no readers are those of the document.
-        if there.hash != TORN and there.readers != frozenset(item["readers"]):
-            said = f"readers {sorted(there.readers)}, and {sorted(item['readers'])} there"
-            found.append(Difference("readers", name, f"{name} is not as its manifest says: {said}"))
+        if there.hash != TORN and there.readers != said_there:
+            told = f"readers {_told(there.readers)}, and {_told(said_there)} there"
+            found.append(Difference("readers", name, f"{name} is not as its manifest says: {told}"))
         if there.chunks != item["chunks"]:
             said = f"{there.chunks} chunks, and {item['chunks']} there"
             found.append(Difference("chunks", name, f"{name} is not as its manifest says: {said}"))
@@ -91,6 +93,10 @@ def verify_version(
     if recorded is not None:
         found += _ledger(version, recorded)
     return Verified(version.id, tuple(found))
+
+
+def _told(readers: Readers) -> str:
+    return str(sorted(readers)) if isinstance(readers, frozenset) else "by chunk " + str([sorted(part) for part in readers])
 
 
 def gathered(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -12,11 +12,14 @@ from groundtune.cli.common import opened, say, say_json, verb
 if TYPE_CHECKING:
     from groundtune.types import Answer
 
+MOST_TOKEN = 100_000  # characters that are read of a token's file
+
 
 @click.command("ask")
 @click.argument("question")
 @click.option("--arm", default="rag", show_default=True, help="which arm answers")
-@click.option("--as", "asker", required=True, help="who asks: a principal of the access file")
+@click.option("--as", "asker", help="who asks: a principal of the access file")
+@click.option("--token-file", type=click.File(encoding="utf-8"), help="who asks: a file with their signed token, - for standard input")
 @click.option(
     "--filter",
     "-f",
@@ -27,9 +30,23 @@ if TYPE_CHECKING:
 )
 @click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
 @verb
-def command(folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool) -> int:
+def command(
+    folder: str,
+    as_json: bool,
+    shown: str | None,
+    question: str,
+    arm: str,
+    asker: str | None,
+    token_file: TextIO | None,
+    filters: tuple[str, ...],
+    why: bool,
+) -> int:
     """Answer one question with citations."""
-    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=conditions.read(filters))
+    if (asker is None) == (token_file is None):
+        raise click.UsageError("say who asks: either --as NAME or --token-file FILE")
+    project = opened(folder, shown)
+    who = asker if token_file is None else project.verified(token_file.read(MOST_TOKEN).strip())
+    answer = project.ask(question, arm=arm, asker=who or "", filter=conditions.read(filters))
     if as_json:
         say_json(answer)
         return 1 if answer.failure else 0
@@ -48,6 +65,8 @@ def _print(answer: Answer) -> None:
         place = f"{citation.place}, " if citation.place else ""
         span = f"characters {citation.start}–{citation.end}"
         say(f"  “{citation.quote}” ({citation.document_id.removeprefix('document:')}, {place}{span})")
+    for sentence in answer.unsupported:
+        say(f"  (no passage supports: “{sentence}”)")
     if answer.quoted and not answer.cited:
         say(f"  (the model offered a quote that is in none of its passages; it was dropped: “{answer.quoted}”)")
     if answer.reply:
@@ -71,7 +90,8 @@ def _print_why(answer: Answer) -> None:
         place = f"  {chunk.place}" if chunk.place else ""
         say(f"  {passage.rank}. {chunk.id}{place}  score {passage.score:.4f}{similarity}  (found by {found})")
         readers = ", ".join(sorted(chunk.readers))
-        say(f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the document: {readers}")
+        say(f"     seen because {answer.asker} is in: {', '.join(passage.allowed_by)}; readers of the passage: {readers}")
+        say(f"     let through by {passage.rule}")
         say("     " + " ".join(chunk.text.split()))
     say(f"\nprompt ({answer.prompt_hash})")
     for message in answer.messages:

@@ -26,6 +26,7 @@ NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "r
 @click.option("--keep", type=click.IntRange(min=0), default=None, help="gc: how many of the newest stay beside the live one (3)")
 @click.option("--yes", is_flag=True, help="gc: do it; without it the plan is shown and nothing is removed")
 @click.option("--other-settings", is_flag=True, help="promote, rollback: also a version of another embedder, splitter or engine")
+@click.option("--accept", is_flag=True, help="promote, rollback: also where that is a mass change of readers")
 @click.option("--embedder", "embedders", multiple=True, metavar="USE[:MODEL]", help="tune: a further embedder to try; may be repeated")
 @click.option("--tokens", "most_tokens", type=click.IntRange(min=1), help="tune: tokens shown to a question, on average at most")
 @verb
@@ -38,6 +39,7 @@ def command(
     keep: int | None,
     yes: bool,
     other_settings: bool,
+    accept: bool,
     embedders: tuple[str, ...],
     most_tokens: int | None,
 ) -> int:
@@ -59,6 +61,7 @@ def command(
     for given, option, actions in (
         (keep is not None or yes, "--keep and --yes", ("gc",)),
         (other_settings, "--other-settings", SWITCHES),
+        (accept, "--accept", SWITCHES),
         (bool(embedders) or most_tokens is not None, "--embedder and --tokens", ("tune",)),
     ):
         if given and action not in actions:
@@ -78,9 +81,9 @@ def command(
     if action == "gc":
         return _gc(versions, keep, yes, as_json)
     done = (
-        versions.promote(names[0], other_settings=other_settings)
+        versions.promote(names[0], other_settings=other_settings, accept=accept)
         if action == "promote"
-        else versions.rollback(other_settings=other_settings)
+        else versions.rollback(other_settings=other_settings, accept=accept)
     )
     return _switched(done, as_json)
 

@@ -18,6 +18,7 @@ KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "k
 @click.command("ingest")
 @click.option("--no-promote", is_flag=True, help="build the version, and leave live what is live")
 @click.option("--rebuild", is_flag=True, help="write every document again, whatever the index holds; embeddings are kept")
+@click.option("--accept", is_flag=True, help="apply a mass change of readers")
 @click.option("--dry-run", is_flag=True, help="print what would change and what it would cost; write nothing")
 @click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
 @click.option("--reread", is_flag=True, help="read and parse everything, also what has the size and times that it had")
@@ -30,6 +31,7 @@ def command(
     shown: str | None,
     no_promote: bool,
     rebuild: bool,
+    accept: bool,
     dry_run: bool,
     retry: bool,
     reread: bool,
@@ -47,7 +49,14 @@ def command(
         result = project.plan_ingest(retry=retry, reread=reread, drop=drop, emptied=emptied)
     else:
         result = project.ingest(
-            strict=False, retry=retry, reread=reread, drop=drop, emptied=emptied, promote=not no_promote, rebuild=rebuild
+            strict=False,
+            retry=retry,
+            reread=reread,
+            drop=drop,
+            emptied=emptied,
+            promote=not no_promote,
+            rebuild=rebuild,
+            accept=accept,
         )
     if as_json:
         rest = {key: value for key, value in plain(result).items() if key != "version"}

@@ -16,6 +16,7 @@ VERBS = {
     "lock": "lock the test set, the rubric and the arms",
     "ingest": "documents → chunks → index",
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
+    "access": "apply, report or explain who may read what",
     "ask": "answer one question, and show why",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",

@@ -148,7 +148,7 @@ def superseded(documents: Sequence[Document], versions: Versions) -> dict[str, s
             for other in ordered:
                 if rank(other.metadata[versions.by]) <= rank(document.metadata[versions.by]):
                     break
-                if document.readers and document.readers <= other.readers:
+                if document.any_readers and document.any_readers <= other.readers:
                     older[document.id] = other.id
                     break
     return older
@@ -173,7 +173,7 @@ def _common(document: Document, name: str) -> str:
 
 
 def _open_to_readers(name: str, group: Sequence[str], documents: Mapping[str, Document]) -> bool:
-    readers = documents[name].readers
+    readers = documents[name].any_readers
     return bool(readers) and any(readers <= documents[other].readers for other in group if other != name)
 
 

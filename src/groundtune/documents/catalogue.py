@@ -22,7 +22,7 @@ from groundtune.errors import StorageError
 from groundtune.files import plain, storing
 from groundtune.types import Document
 
-SCHEMA = 1
+SCHEMA = 2
 TABLES = """
 CREATE TABLE items (source TEXT, name TEXT, stamp TEXT, given TEXT, raw TEXT, state TEXT, reasons TEXT, PRIMARY KEY (source, name));
 CREATE TABLE documents (id TEXT PRIMARY KEY, source TEXT, item TEXT, row TEXT, signature BLOB);

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from groundtune.documents.catalogue import Catalogue, Known
-from groundtune.documents.given import SIDECAR
+from groundtune.documents.given import SIDECAR, Policy
 from groundtune.documents.item import Ask, Change, Kind, Origin, change_of
 from groundtune.documents.load import HINT
 from groundtune.documents.sources.folder import Item, refused
@@ -93,8 +93,18 @@ def survey(
 
 
 def documents_of(found: Survey) -> dict[str, Document]:
-    """Return the documents that are served after the survey, by id."""
-    return {document.id: document for change in found.changes if change.kind != "gone" for document in change.known.documents}
+    """Return the documents that are served after the survey, by id; those that name no readers with their source's default."""
+    return {
+        document.id: _defaulted(document, listed.origin.policy)
+        for listed in found.listed
+        for change in listed.changes
+        if change.kind != "gone"
+        for document in change.known.documents
+    }
+
+
+def _defaulted(document: Document, policy: Policy) -> Document:
+    return replace(document, readers=policy.readers or frozenset()) if document.unnamed else document
 
 
 def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
@@ -129,7 +139,7 @@ def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collect
             items = None
         for name, known in before.items():
             if items is None or name in items or _below(name, items):
-                served |= {document.id: document for document in known.documents}
+                served |= {document.id: _defaulted(document, origin.policy) for document in known.documents}
             else:
                 gone = True
     return served if gone else None

@@ -1,15 +1,16 @@
-"""Who may read an item and what is known of it, from everything that says so; the nearest to the text wins.
+"""Who may read an item by its own word, and what is known of it; the nearest to the text wins.
 
-readers:   rule with overrides  >  the file itself (where its source is trusted)  >  sidecar  >  column or export
->  rule  >  [[sources]] readers  >  [documents] readers  >  an error: not supplied is never everyone
+readers:   the file itself (where its source is trusted)  >  sidecar  >  column or export  >  none of its own
 metadata:  the file itself  >  sidecar  >  column or export  >  rule  >  [[sources]] metadata
 
 offer.pdf + offer.pdf.meta.toml (readers = ["sales"])  →  Given(readers={"sales"}, …)
+
+What rules and defaults make of that is for ``project.permissions`` to say, each time anew: they change by another hand than texts do.
+Here it only counts whether there is any, since an item that nobody says the readers of is an error: not supplied is never everyone.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from groundtune.access.paths import fits, matches
 from groundtune.documents.load import HINT, documents_from, readers_of
 from groundtune.documents.sources.folder import Item
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
+
+__all__ = ["SIDECAR", "Given", "Policy", "Rule", "given", "made", "matches", "read_sidecar", "rules_of"]
 
 SIDECAR = ".meta.toml"
 MOST_SIDECAR = 100_000
@@ -30,12 +34,11 @@ MOST_SIDECAR = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Readers and metadata for names that ``match`` (``hr/**``, ``wiki/*.md``); ``overrides`` beats what documents say themselves."""
+    """What a rule means for items that ``match`` (``hr/``, ``wiki/*.md``): metadata, and whether it ``covers`` those without readers."""
 
     match: str
-    readers: frozenset[str] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    overrides: bool = False
+    covers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,36 +53,37 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What is known of one item before its bytes are read. ``forced`` readers count whatever the bytes say."""
+    """What is known of one item before its bytes are read. ``readers`` are those it names itself, ``None`` where it names none.
+
+    ``forced``: these count whatever the bytes say. ``covered``: a rule or a default says who reads it where it does not.
+    """
 
     readers: frozenset[str] | None
     forced: bool
+    covered: bool
     metadata: Mapping[str, str]
     title: str | None
 
     @property
     def fingerprint(self) -> str:
         """The identity of it all: where it changes, the same bytes give another document."""
-        return _identity(self.readers, self.forced, tuple(sorted(self.metadata.items())), self.title)
+        return _identity(self.readers, self.forced, self.covered, tuple(sorted(self.metadata.items())), self.title)
 
 
 @lru_cache(maxsize=4096)
-def _identity(readers: frozenset[str] | None, forced: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
+def _identity(readers: frozenset[str] | None, forced: bool, covered: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
     """Most files of a folder have all of this in common, so it is not hashed for each of them."""
-    return fingerprint(None if readers is None else sorted(readers), forced, dict(metadata), title)
+    return fingerprint(None if readers is None else sorted(readers), forced, covered, dict(metadata), title)
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:
     """Weigh everything that is said of the item called ``name``. Raises ``DocumentError`` for a sidecar that cannot be read."""
     near: list[frozenset[str]] = []
-    readers, metadata, forced = policy.readers, dict(policy.metadata), not policy.trusted
-    override: frozenset[str] | None = None
+    metadata, covered = dict(policy.metadata), policy.readers is not None
     for rule in policy.rules:
-        if matches(rule.match, name):
+        if fits(rule.match, name):
             metadata |= rule.metadata
-            if rule.readers is not None:
-                readers = rule.readers
-                override = rule.readers if rule.overrides else override
+            covered = covered or rule.covers
     metadata |= item.metadata
     if item.readers is not None:
         near.append(readers_of(Path(name), sorted(item.readers)))
@@ -94,16 +98,12 @@ def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given
             near.append(readers_of(Path(f"{name}{SIDECAR}"), fields.pop("readers")))
         title = fields.pop("title", title)
         metadata |= fields
-    if near:
-        readers = near[-1]
-    if override is not None:
-        readers, forced = override, True
-    return Given(readers=readers, forced=forced, metadata=metadata, title=title)
+    return Given(readers=near[-1] if near else None, forced=not policy.trusted, covered=covered, metadata=metadata, title=title)
 
 
 def made(name: str, raw: bytes, known: Given, shown: str = "") -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
-    """Return the documents of an item's bytes, and what could not be read of it."""
-    if known.forced and known.readers is None:
+    """Return the documents of an item's bytes, with the readers that they name or ``unnamed``, and what could not be read of it."""
+    if known.forced and known.readers is None and not known.covered:
         return (), (
             DocumentError(
                 f"{name}: no readers are supplied for it, and its source is not trusted to name them in its files",
@@ -111,10 +111,16 @@ def made(name: str, raw: bytes, known: Given, shown: str = "") -> tuple[tuple[Do
             ),
         )
     documents, problems = documents_from(
-        name, raw, readers=known.readers, metadata=known.metadata, shown=Path(name if "://" in shown else shown or name)
+        name,
+        raw,
+        readers=known.readers,
+        metadata=known.metadata,
+        shown=Path(name if "://" in shown else shown or name),
+        unnamed=known.covered,
     )
-    if known.forced and known.readers is not None:
-        documents = tuple(replace(document, readers=known.readers) for document in documents)
+    if known.forced:
+        own = known.readers
+        documents = tuple(replace(document, readers=own or frozenset(), unnamed=own is None) for document in documents)
     if known.title:
         title = unicodedata.normalize("NFC", " ".join(known.title.split()))[:300]
         documents = tuple(
@@ -145,28 +151,7 @@ def read_sidecar(name: str, raw: bytes) -> dict[str, Any]:
     return fields
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Return whether a name matches: ``*`` and ``?`` stay within one folder, ``**`` goes through any number of them."""
-    return _compiled(pattern).fullmatch(name) is not None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    written = unicodedata.normalize("NFC", pattern)
-    parts = []
-    for piece in re.findall(r"\*\*/|\*\*|\*|\?|[^*?]+", written):
-        parts.append({"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece) or re.escape(piece))
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def rules_of(tables: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    """Return ``[[documents.rules]]`` tables as rules."""
-    return tuple(
-        Rule(
-            match=table["match"],
-            readers=None if table["readers"] is None else readers_of(Path("[[documents.rules]]"), list(table["readers"])),
-            metadata=dict(table["metadata"]),
-            overrides=table["overrides"],
-        )
-        for table in tables
-    )
+def rules_of(tables: Sequence[Mapping[str, Any]], covering: Sequence[str] = ()) -> tuple[Rule, ...]:
+    """Return ``[[documents.rules]]`` tables for their metadata, and rules of readers (``covering``: their patterns) for what they cover."""
+    told = tuple(Rule(match=table["match"], metadata=dict(table["metadata"])) for table in tables)
+    return told + tuple(Rule(match=pattern, covers=True) for pattern in covering)

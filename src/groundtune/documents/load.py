@@ -70,6 +70,7 @@ class _Given:
     metadata: Mapping[str, str]
     defaults: Mapping[str, Any]
     may_name_readers: bool = True
+    may_be_unnamed: bool = False
 
 
 def documents_from(
@@ -80,14 +81,16 @@ def documents_from(
     metadata: Mapping[str, str] | None = None,
     defaults: Mapping[str, Any] | None = None,
     shown: Path | None = None,
+    unnamed: bool = False,
 ) -> tuple[tuple[Document, ...], tuple[GroundtuneError, ...]]:
     """Return the documents of one file, sorted by name, and what of it could not be read.
 
     ``name`` is the path that ids are made of (``policies/a.pdf``); its suffix chooses the loader. A file of files gives one document for
     each of them, named ``mail.eml!/offer.pdf``. Readers that a file names itself win over ``readers``, these over ``defaults["readers"]``;
     metadata likewise. An attachment of a mail cannot name its readers. ``shown`` is how messages call the file, ``name`` unless told.
+    Where nothing says who reads a document, that is an error; with ``unnamed`` it is read by nobody, and marked so.
     """
-    given = _Given(readers=readers, metadata=metadata or {}, defaults=defaults or {})
+    given = _Given(readers=readers, metadata=metadata or {}, defaults=defaults or {}, may_be_unnamed=unnamed)
     documents: dict[str, Document] = {}
     problems: list[GroundtuneError] = []
     for found in _walked(unicodedata.normalize("NFC", name), shown or Path(name), raw, given, _Unpacked(), 0):
@@ -128,6 +131,7 @@ def _walked(name: str, path: Path, raw: bytes, given: _Given, unpacked: _Unpacke
         metadata={**given.metadata, **loaded.metadata},
         defaults=given.defaults,
         may_name_readers=given.may_name_readers and loaded.parts_name_readers,
+        may_be_unnamed=given.may_be_unnamed,
     )
     for part, data in loaded.parts:
         yield from _walked(f"{name}!/{unicodedata.normalize('NFC', part)}", Path(f"{path}!/{part}"), data, inner, unpacked, depth + 1)
@@ -166,7 +170,7 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
     readers = loaded.readers if given.may_name_readers and loaded.readers is not None else given.readers
     if readers is None and given.defaults.get("readers") is not None:
         readers = readers_of(path, list(given.defaults["readers"]))
-    if readers is None:
+    if readers is None and not given.may_be_unnamed:
         raise DocumentError(
             f"{path}: names no readers, and [documents] readers has no default for it",
             "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check",
@@ -182,9 +186,10 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
         title=title,
         text=text,
         content_hash=fingerprint(*written),
-        readers=readers_of(path, sorted(readers)),
+        readers=readers_of(path, sorted(readers or ())),
         metadata=metadata,
         places=places,
+        unnamed=readers is None,
     )
 
 

@@ -167,7 +167,7 @@ class _Row:
                 continue
             start, end = span
             self.evidence.append(Evidence(document_id=document.id, quote=document.text[start:end], start=start, end=end))
-            if asker is not None and not allowed(asker).permits(document.readers):
+            if asker is not None and not allowed(asker).permits(document.readers_of(start, end)):
                 hidden.append(name)
         if self.kind in ANSWERABLE and not rows:
             self.wrong.append(f"an example of kind {self.kind} needs evidence")

@@ -24,6 +24,8 @@ _TYPOGRAPHY = {
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−﹘﹣－", "-"),
     "…": "...",
+    # As a PDF has them; letters that are one by another standard (½, ²) stay what they are.
+    **{"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"},
     # Soft hyphens, joiners and marks of width nothing are not seen, so they are not copied.
     **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
 }

@@ -46,6 +46,7 @@ def house_of(settings: Settings, content: Content) -> House:
         machine_hour=costs.machine_hour,
         prompt_million=costs.prompt_million,
         completion_million=costs.completion_million,
+        unsupported=answers.unsupported,
     )
 
 
@@ -90,7 +91,11 @@ def shots_for(arm: Arm, content: Content, house: House) -> tuple[Shot, ...]:
     askers = [allowed(principal) for principal in content.principals.values()]
 
     def open_to_all(example: Example) -> bool:
-        return all(asker.permits(content.documents[item.document_id].readers) for item in example.evidence for asker in askers)
+        return all(
+            asker.permits(content.documents[item.document_id].readers_of(item.start, item.end))
+            for item in example.evidence
+            for asker in askers
+        )
 
     usable = [example for example in content.split("train") if open_to_all(example)]
     random.Random(house.seed).shuffle(usable)  # noqa: S311

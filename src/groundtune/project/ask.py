@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from groundtune.access.filter import Filter
 from groundtune.answers.respond import Ask, respond
 from groundtune.errors import InputError, StateError
 from groundtune.project.arms import arm_named, house_of, tools_for, why_not_run
-from groundtune.types import Answer
+from groundtune.project.permissions import told
+from groundtune.types import Answer, Principal
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
-def ask(project: Project, question: str, arm_name: str, asker_name: str, filter: Filter) -> Answer:
+def ask(project: Project, question: str, arm_name: str, asker_name: str | Principal, filter: Filter) -> Answer:
     """Answer as an arm would. Raises ``InputError`` for an empty question and ``StateError`` where the arm cannot run."""
     if not question.strip():
         raise InputError("the question is empty", 'type: groundtune ask "How long is a slot?"')
@@ -23,7 +25,7 @@ def ask(project: Project, question: str, arm_name: str, asker_name: str, filter:
     except UnicodeEncodeError:
         raise InputError("the question is not UTF-8", "type it in a terminal whose encoding is UTF-8; see: locale") from None
     arm = arm_named(project.settings, arm_name)
-    asker = project.principal(asker_name)
+    asker = project.principal(asker_name) if isinstance(asker_name, str) else asker_name
     tools = tools_for(
         arm,
         chat=project.chat,
@@ -36,4 +38,5 @@ def ask(project: Project, question: str, arm_name: str, asker_name: str, filter:
     if reason:
         raise StateError(f"arm {arm.name!r} cannot run: {reason}", "ask another arm, for example: groundtune ask --arm rag")
     [(_, [(_, answer)])] = list(respond(arm, [Ask(question=question, asker=asker, filter=filter)], tools))
-    return answer
+    content = project.served
+    return replace(answer, passages=told(answer.passages, content.as_read, content.documents, content.directory))

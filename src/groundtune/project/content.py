@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundtune.access import principals as access
-from groundtune.documents import alike, changes, limits
+from groundtune.access.directory import Directory
+from groundtune.documents import changes, limits
 from groundtune.documents.catalogue import Catalogue
 from groundtune.errors import DocumentError, GroundtuneError, InputError, Problems
 from groundtune.examples import leaks
@@ -16,7 +16,9 @@ from groundtune.examples import load as examples
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, plain
-from groundtune.project.origins import origins, versions
+from groundtune.project.origins import origins
+from groundtune.project.people import directory_of
+from groundtune.project.permissions import effective
 from groundtune.tables import Settings
 from groundtune.types import Document, Example, Principal, Split
 
@@ -26,12 +28,23 @@ CATALOGUE = "documents.sqlite"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Everything that was read. ``documents`` by id, ``principals`` by id; ``schema`` is ``None`` where replies are plain text."""
+    """Everything that was read. ``documents`` by id; ``schema`` is ``None`` where replies are plain text.
+
+    ``documents`` have the readers that hold; ``as_read`` has them with what they say of readers themselves. ``problems`` are those that
+    reading went on over.
+    """
 
     documents: Mapping[str, Document]
     examples: tuple[Example, ...]
-    principals: Mapping[str, Principal]
+    directory: Directory
     schema: Mapping[str, Any] | None
+    as_read: Mapping[str, Document]
+    problems: tuple[GroundtuneError, ...] = ()
+
+    @property
+    def principals(self) -> Mapping[str, Principal]:
+        """Who may ask, by id."""
+        return self.directory.principals
 
     def split(self, name: Split) -> tuple[Example, ...]:
         """Return the examples of one split, in their order."""
@@ -40,12 +53,17 @@ class Content:
     @property
     def documents_fingerprint(self) -> str:
         """The identity of all documents, readers included."""
-        return fingerprint([(d.id, d.content_hash, d.readers) for d in self.documents.values()])
+        return fingerprint([identity(document) for document in self.documents.values()])
 
     def split_fingerprint(self, name: Split) -> str:
         """Return the identity of a split's examples. Where a quote stands is left out: it moves when its document is edited around it."""
         rows = [plain(example) for example in self.split(name)]
         return fingerprint([{**row, "evidence": [(item["document_id"], item["quote"]) for item in row["evidence"]]} for row in rows])
+
+
+def identity(document: Document) -> tuple[Any, ...]:
+    """Return what a document is known by, readers included."""
+    return (document.id, document.content_hash, document.readers, *([document.sections] if document.sections else []))
 
 
 def splitter_of(settings: Settings) -> dict[str, Any]:
@@ -69,26 +87,29 @@ def read(folder: Path, settings: Settings, *, strict: bool = True) -> tuple[Cont
     Not ``strict``, documents that cannot be read are left out without a word (``ingest`` has told of them), and examples that cannot.
     """
     problems: list[GroundtuneError] = []
-    people: Mapping[str, Principal] = {}
-    found: tuple[Document, ...] = ()
+    passed: list[GroundtuneError] = []
+    directory: Directory | None = None
+    found = Reading({}, {}, [])
     rows: tuple[Example, ...] = ()
     schema: Mapping[str, Any] | None = None
     try:
-        people = access.load(folder / settings.access.file)
+        directory = directory_of(folder, settings)
     except GroundtuneError as error:
         problems.append(error)
     try:
-        found, troubles = read_documents(folder, settings)
-        problems += troubles if strict else []
+        found = read_documents(folder, settings, directory or Directory(principals={}))
+        # Without the rules nobody knows which documents they cover.
+        told = [error for error in found.problems if directory is not None or getattr(error, "state", "") != "no readers"]
+        (problems if strict else passed).extend(told)
     except GroundtuneError as error:
         problems.append(error)
     try:
         schema = load_schema(folder / settings.examples.schema_file) if settings.examples.schema_file else None
     except GroundtuneError as error:
         problems.append(error)
-    if not problems:
+    if not problems and directory is not None:
         try:
-            taken = examples.read(folder / settings.examples.path, found, people)
+            taken = examples.read(folder / settings.examples.path, tuple(found.documents.values()), directory.principals)
             rows = taken.examples
             if strict:
                 problems += taken.problems
@@ -96,9 +117,11 @@ def read(folder: Path, settings: Settings, *, strict: bool = True) -> tuple[Cont
                 problems += _replies(rows, schema, settings)
         except GroundtuneError as error:
             problems.append(error)
-    if problems:
+    if problems or directory is None:
         return None, problems
-    return Content(documents={d.id: d for d in found}, examples=rows, principals=people, schema=schema), []
+    return Content(
+        documents=found.documents, examples=rows, directory=directory, schema=schema, as_read=found.as_read, problems=tuple(passed)
+    ), []
 
 
 def read_or_raise(folder: Path, settings: Settings) -> Content:
@@ -109,25 +132,38 @@ def read_or_raise(folder: Path, settings: Settings) -> Content:
     return content
 
 
-def read_documents(folder: Path, settings: Settings) -> tuple[tuple[Document, ...], list[GroundtuneError]]:
-    """Return all documents with their marks, sorted as they were listed, and what could not be read.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Documents by id, with the readers that hold and as they were read, in the order of their sources; and what is wrong."""
+
+    documents: Mapping[str, Document]
+    as_read: Mapping[str, Document]
+    problems: list[GroundtuneError]
+
+
+def read_documents(folder: Path, settings: Settings, directory: Directory) -> Reading:
+    """Return all documents with their readers and marks, and what could not be read.
 
     The documents folder is looked at as it is now; other sources are as ``groundtune ingest`` last read them. Nothing is written.
     """
     catalogue = Catalogue(folder / STATE / CATALOGUE, read_only=True)
     try:
         with limits.using(limits_of(settings)):
-            found = changes.survey(origins(folder, settings, fetch=False), catalogue)
+            found = changes.survey(origins(folder, settings, fetch=False, rules=directory.rules), catalogue)
     finally:
         catalogue.close()
-    signatures = {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
     documents = changes.documents_of(found)
-    marked, _ = alike.marked(documents, signatures, near=settings.documents.duplicates, versions=versions(settings))
-    problems = found.problems
+    served, _, wrong = effective(documents.values(), signatures_in(found), directory, settings)
+    problems = [*found.problems, *wrong]
     if not documents and not problems:
         hint = "add .md, .html or .txt files, then type: groundtune check"
         problems.append(DocumentError(f"{folder / settings.documents.path}: holds no documents", hint))
-    return tuple(marked.values()), problems
+    return Reading(served, documents, problems)
+
+
+def signatures_in(found: changes.Survey) -> dict[str, bytes]:
+    """Return the near-duplicate signatures of what is there after a survey, by document id."""
+    return {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
 
 
 def limits_of(settings: Settings) -> limits.Limits:

@@ -19,6 +19,7 @@ from groundtune.chunks.verify import Difference as Wrong
 from groundtune.chunks.verify import Verified, verify_version
 from groundtune.errors import StaleIndex, UnknownName
 from groundtune.project import lock as locks
+from groundtune.project import readers
 from groundtune.types import Document
 
 if TYPE_CHECKING:
@@ -70,18 +71,25 @@ class Versions:
         """Compare two versions."""
         return diff(self.named(before), self.named(after), self._project.store)
 
-    def promote(self, name: str, *, other_settings: bool = False) -> switch.Switched:
-        """Make a whole version live. Raises ``StaleIndex`` for one that this project's settings cannot search, unless asked to."""
+    def promote(self, name: str, *, other_settings: bool = False, accept: bool = False) -> switch.Switched:
+        """Make a whole version live. Raises ``StaleIndex`` for one that this project's settings cannot search, unless asked to.
+
+        Raises ``StateError`` where readers change as much as to be an alarm, unless that is accepted.
+        """
         with holding.writing(self._store):
             version = self.named(name)
             if not other_settings:
                 self._refuse(version, f"promote {version.id}")
+            self._guard(version, "promote", accept)
             done = switch.promote(self._store, version, self._project.store, documents=self._documents(), recorded=self._recorded(version))
             self.settle()
         return done
 
-    def rollback(self, *, other_settings: bool = False) -> switch.Switched:
-        """Go back to the version that was live before. A rollback that was killed after it was done is not done a second time."""
+    def rollback(self, *, other_settings: bool = False, accept: bool = False) -> switch.Switched:
+        """Go back to the version that was live before. A rollback that was killed after it was done is not done a second time.
+
+        The version has the readers of its time: ``groundtune access apply`` gives it those that hold now. Raises as ``promote``.
+        """
         with holding.writing(self._store):
             late = self.settle()
             now = manifest.state(self._store)
@@ -90,6 +98,7 @@ class Versions:
             version = switch.rollback_target(self._store)
             if not other_settings:
                 self._refuse(version, "rollback")
+            self._guard(version, "rollback", accept)
             done = switch.rollback(self._store, version, self._project.store)
             self.settle()
         return done
@@ -122,6 +131,10 @@ class Versions:
         details = {"documents": version.documents, "chunks": version.chunks}
         self._project.ledger.audit(f"index gone {version.id} {number}", "index gc", version.id, details)
 
+    def _guard(self, version: IndexVersion, action: str, accept: bool) -> None:
+        after = {name: readers.Readers.kept(name, item) for name, item in version.contents.items()}
+        readers.guard(self._project, after, f"index {action}", accept=accept)
+
     def _refuse(self, version: IndexVersion, action: str) -> None:
         hint = f"name those settings again, or ask for it all the same: groundtune index {action} --other-settings"
         switch.refuse_other_settings(version, self._project.embed, self._project.splitter, self._project.store, hint)
@@ -135,8 +148,9 @@ class Versions:
     def _texts(self) -> dict[str, str]:
         """Return the texts in which a version may be named by something that still needs it: runs that used one, the lock, releases."""
         project = self._project
-        # An ingestion makes a version; to have made it is no need of it.
-        texts = {run.id: f"{dict(run.inputs)} {dict(run.outputs)}" for run in project.ledger.runs() if run.verb != "ingest"}
+        # These make a version; to have made it is no need of it.
+        makers = ("ingest", "hide", "access")
+        texts = {run.id: f"{dict(run.inputs)} {dict(run.outputs)}" for run in project.ledger.runs() if run.verb not in makers}
         places = [project.folder / locks.FILE, *sorted((project.folder / "releases").rglob("*.json"))]
         for path in [*places, *sorted((project.state / "releases").rglob("*.json"))]:
             if path.is_file():

@@ -11,12 +11,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from groundtune.access.directory import Directory
 from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
-from groundtune.project.content import CATALOGUE, limits_of
-from groundtune.project.origins import origins, versions
+from groundtune.project import readers
+from groundtune.project.content import CATALOGUE, identity, limits_of, signatures_in
+from groundtune.project.origins import origins
+from groundtune.project.people import directory_of
+from groundtune.project.permissions import effective
 from groundtune.records.ledger import now
 from groundtune.types import Document
 
@@ -66,13 +70,15 @@ def ingest(
     emptied: Collection[str] = (),
     promote: bool = True,
     rebuild: bool = False,
+    accept: bool = False,
 ) -> Ingested:
-    """Sync the index with the sources and record what it was made from.
+    """Sync the index with the sources and record what it was made from. A mass change of readers has to be accepted.
 
     ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
     Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     """
-    named = origins(project.folder, project.settings, fetch=fetch)
+    directory = directory_of(project.folder, project.settings)
+    named = origins(project.folder, project.settings, fetch=fetch, rules=directory.rules)
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
@@ -80,7 +86,7 @@ def ingest(
     try:
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            _hide_gone(project, named, catalogue, emptied)
+            _hide_gone(project, directory, named, catalogue, emptied)
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
         problems = found.problems
@@ -90,18 +96,24 @@ def ingest(
     finally:
         catalogue.close()
     project.__dict__.pop("content", None)
-    documents, marks = _marked(project, found)
+    project.__dict__.pop("served", None)
+    documents, marks, wrong = _effective(project, directory, found)
+    problems = [*problems, *wrong]
+    if strict and wrong:
+        raise wrong[0] if len(wrong) == 1 else Problems(wrong)
     if not documents:
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
-    version = _synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
-    return _result(found, marks, version, None)
+    readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
+    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
+    return _result(found, problems, marks, version, None)
 
 
 def plan(
     project: Project, *, retry: bool = False, reread: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()
 ) -> Ingested:
     """Return what ``ingest`` would do and what it would cost. Sources are listed, and what is new is read; nothing is written."""
-    named = origins(project.folder, project.settings, fetch=True)
+    directory = directory_of(project.folder, project.settings)
+    named = origins(project.folder, project.settings, fetch=True, rules=directory.rules)
     _known_sources(emptied, [origin.name for origin in named])
     catalogue = Catalogue(project.state / CATALOGUE, read_only=True)
     try:
@@ -109,22 +121,30 @@ def plan(
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
     finally:
         catalogue.close()
-    documents, marks = _marked(project, found)
-    return _result(found, marks, None, _cost(project, documents))
+    documents, marks, wrong = _effective(project, directory, found)
+    try:
+        readers.guard(project, readers.of(list(documents.values())), "ingest", accept=False)
+    except StateError as error:
+        wrong.append(error)
+    return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
-def _hide_gone(project: Project, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]) -> None:
-    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new."""
+def _hide_gone(
+    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]
+) -> None:
+    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new.
+
+    What stays keeps its readers: whether these may change is asked afterwards.
+    """
     from groundtune.chunks import manifest
 
-    if manifest.live(project.state / "index") is None:
+    live = manifest.live(project.state / "index")
+    if live is None:
         return
     left = changes.gone_first(named, catalogue, emptied)
     if left:
-        marked, _ = alike.marked(
-            left, signatures_of(named, catalogue), near=project.settings.documents.duplicates, versions=versions(project.settings)
-        )
-        _synced(project, marked, "hide")
+        found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
+        synced(project, readers.as_before(found, live.contents), "hide")
 
 
 def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
@@ -132,16 +152,25 @@ def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict
     return {key: value for origin in named for known in catalogue.known(origin.name).values() for key, value in known.signatures.items()}
 
 
-def _marked(project: Project, found: changes.Survey) -> tuple[dict[str, Document], alike.Alike]:
-    signatures = {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
-    table = project.settings.documents
-    return alike.marked(changes.documents_of(found), signatures, near=table.duplicates, versions=versions(project.settings))
+def _effective(
+    project: Project, directory: Directory, found: changes.Survey
+) -> tuple[dict[str, Document], alike.Alike, list[GroundtuneError]]:
+    return effective(changes.documents_of(found).values(), signatures_in(found), directory, project.settings)
 
 
-def _synced(project: Project, documents: Mapping[str, Document], verb: str, *, promote: bool = True, rebuild: bool = False) -> IndexVersion:
+def synced(
+    project: Project,
+    documents: Mapping[str, Document],
+    verb: str,
+    *,
+    promote: bool = True,
+    rebuild: bool = False,
+    readers_only: bool = False,
+) -> IndexVersion:
+    """Make the version of these documents, which have the readers that hold, and record what it was made from."""
     from groundtune.chunks.build import sync
 
-    contents = fingerprint([(d.id, d.content_hash, d.readers) for d in sorted(documents.values(), key=lambda item: item.id)])
+    contents = fingerprint([identity(document) for document in sorted(documents.values(), key=lambda item: item.id)])
     key = fingerprint(contents, project.embed.fingerprint, project.splitter)
     run = project.ledger.begin(verb, key, {"documents": contents}, project.settings.project.seed)
     lines = contexts_of(project)
@@ -156,6 +185,7 @@ def _synced(project: Project, documents: Mapping[str, Document], verb: str, *, p
             promote=promote,
             rebuild=rebuild,
             describe=lines.describe if lines else None,
+            readers_only=readers_only,
         )
     finally:
         if lines:
@@ -216,7 +246,9 @@ def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:
     )
 
 
-def _result(found: changes.Survey, marks: alike.Alike, version: IndexVersion | None, cost: Cost | None) -> Ingested:
+def _result(
+    found: changes.Survey, problems: Sequence[GroundtuneError], marks: alike.Alike, version: IndexVersion | None, cost: Cost | None
+) -> Ingested:
     names: dict[str, list[str]] = {}
     for change in found.changes:
         if change.kind != "unchanged":
@@ -231,7 +263,7 @@ def _result(found: changes.Survey, marks: alike.Alike, version: IndexVersion | N
         counts={kind: count for kind, count in counts.items() if count},
         names={**{kind: items for kind, items in names.items() if kind != "gone"}, **({"gone": gone} if gone else {})},
         sources={one.origin.name: "" if one.problem is None else one.problem.message for one in found.listed},
-        problems=tuple((error.message, error.hint) for error in found.problems),
+        problems=tuple((error.message, error.hint) for error in problems),
         near_duplicates=marks.duplicates,
         superseded=marks.superseded,
         cost=cost,

@@ -97,6 +97,13 @@ class Project:
 
         return [arm_of(table) for table in self.settings.arms]
 
+    def verified(self, token: str) -> Principal:
+        """Return the principal that a signed token proves. Raises ``TokenError`` for any other token, ``ConfigError`` without keys."""
+        from groundtune.access.tokens import verified
+        from groundtune.project.people import issuer_of
+
+        return verified(token, issuer_of(self.folder, self.settings), self.served.directory)
+
     def principal(self, name: str) -> Principal:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
         people = self.served.principals
@@ -197,17 +204,27 @@ class Project:
         emptied: Sequence[str] = (),
         promote: bool = True,
         rebuild: bool = False,
+        accept: bool = False,
     ) -> Ingested:
         """Bring the index in step with the sources: one new tagged version, or the live one when nothing changed.
 
         ``strict`` raises for anything that cannot be read; otherwise it is in the result, and the rest goes on. ``promote=False`` leaves
         the version that is live, for a look at the new one before ``index.promote``; ``rebuild=True`` writes every document again,
-        whatever the index holds.
+        whatever the index holds. Raises ``StateError`` for a mass change of readers, unless it is accepted.
         """
         from groundtune.project.ingest import ingest
 
         return ingest(
-            self, strict=strict, fetch=fetch, retry=retry, reread=reread, drop=drop, emptied=emptied, promote=promote, rebuild=rebuild
+            self,
+            strict=strict,
+            fetch=fetch,
+            retry=retry,
+            reread=reread,
+            drop=drop,
+            emptied=emptied,
+            promote=promote,
+            rebuild=rebuild,
+            accept=accept,
         )
 
     def plan_ingest(self, *, retry: bool = False, reread: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
@@ -215,6 +232,29 @@ class Project:
         from groundtune.project.ingest import plan
 
         return plan(self, retry=retry, reread=reread, drop=drop, emptied=emptied)
+
+    def apply_access(self, *, accept: bool = False) -> IndexVersion:
+        """Give what is indexed the readers that hold now; texts and vectors stay. A mass change has to be accepted."""
+        from groundtune.project.readers import apply
+
+        return apply(self, accept=accept)
+
+    def report_access(self) -> dict[str, Any]:
+        """Return how fresh membership and readers are, and what the rules do not cover."""
+        from groundtune.project.permissions import report
+
+        return report(self)
+
+    def explain_access(self, principal: str | Principal, document: str) -> list[dict[str, Any]]:
+        """Return for each part of a document whether this principal may read it, and by which rule. Raises ``UnknownName``."""
+        from groundtune.project.permissions import explain
+
+        name = document if document.startswith("document:") else f"document:{document}"
+        if name not in self.served.as_read:
+            known = [item.removeprefix("document:") for item in self.served.as_read]
+            raise UnknownName.of("document", document, known, "name one of these: groundtune access explain ana handbook.md")
+        person = self.principal(principal) if isinstance(principal, str) else principal
+        return explain(self.served.as_read[name], person, self.served.directory)
 
     def index_versions(self) -> list[IndexVersion]:
         """Return the finished index versions, oldest first."""
@@ -232,8 +272,11 @@ class Project:
 
         return tune(self, names)
 
-    def ask(self, question: str, *, arm: str, asker: str, filter: Filter | None = None) -> Answer:
-        """Answer one question. The answer holds its passages, why each was allowed, and the exact prompt."""
+    def ask(self, question: str, *, arm: str, asker: str | Principal, filter: Filter | None = None) -> Answer:
+        """Answer one question. The answer holds its passages, which rule let each through, and the exact prompt.
+
+        ``asker`` is a name of the access file, or whom ``verified()`` returned.
+        """
         from groundtune.project.ask import ask
 
         return ask(self, question, arm, asker, filter or {})

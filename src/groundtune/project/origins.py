@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from groundtune import plugins
+from groundtune.access import rules as access
 from groundtune.documents.alike import Versions
 from groundtune.documents.changes import Origin
 from groundtune.documents.given import Policy, matches, rules_of
@@ -25,20 +26,24 @@ FOLDER = "[documents]"
 TRUSTED = ("folder", "git")
 
 
-def origins(folder: Path, settings: Settings, *, fetch: bool) -> list[Origin]:
-    """Return the project's sources. Without ``fetch`` only the documents folder is asked, and the others are as they were last read."""
+def origins(folder: Path, settings: Settings, *, fetch: bool, rules: Sequence[access.Rule] = ()) -> list[Origin]:
+    """Return the project's sources. Without ``fetch`` only the documents folder is asked, and the others are as they were last read.
+
+    ``rules`` of readers cover what names none itself, but for those of sections.
+    """
     table = settings.documents
-    rules = rules_of([rule.model_dump() for rule in table.rules])
+    covering = [rule.match for rule in rules if rule.allow is not None and not rule.section]
+    told = rules_of([rule.model_dump() for rule in table.rules], covering)
     default = _readers(table.readers)
     found: list[Origin] = []
     here = folder / table.path
     # A project of sources alone needs no folder; one that names its folder gets an error when it is not there.
     if not settings.sources or "path" in table.model_fields_set or here.is_dir():
-        found.append(Origin(name=FOLDER, prefix="", source=Once(Folder(here)), policy=Policy(rules=rules, readers=default)))
+        found.append(Origin(name=FOLDER, prefix="", source=Once(Folder(here)), policy=Policy(rules=told, readers=default)))
     for named in settings.sources:
         trusted = named.use in TRUSTED if named.trust_readers is None else named.trust_readers
         own = _readers(named.readers)
-        policy = Policy(rules=rules, readers=default if own is None else own, metadata=named.metadata, trusted=trusted)
+        policy = Policy(rules=told, readers=default if own is None else own, metadata=named.metadata, trusted=trusted)
         found.append(Origin(name=named.name, prefix=f"{named.name}/", source=Once(_Late(named, folder)) if fetch else None, policy=policy))
     return found
 

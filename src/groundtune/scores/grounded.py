@@ -25,10 +25,9 @@ def quote_found(answer: Answer, example: Example, context: Context) -> Mark:
     """Mark 1 when the quote offered stands in a passage shown, or, without passages, in any document that the asker may read."""
     if not answer.quoted.strip():
         return Mark(0.0, "offers no quote")
-    readable = context.readable(answer.asker)
     if answer.passages:
         for passage in answer.passages:
-            if passage.chunk.document_id in readable and locate(answer.quoted, passage.chunk.text) is not None:
+            if context.shown(answer.asker, passage.chunk) and locate(answer.quoted, passage.chunk.text) is not None:
                 return Mark(1.0, f"the quote stands in {passage.chunk.id}")
         return Mark(0.0, "the quote stands in no passage shown")
     where = _document_with(answer, context)
@@ -42,7 +41,7 @@ def _document_with(answer: Answer, context: Context) -> str | None:
     key = (answer.asker, answer.quoted)
     if key not in context.quotes:
         names = sorted(context.readable(answer.asker))
-        context.quotes[key] = next((name for name in names if locate(answer.quoted, context.documents[name].text)), None)
+        context.quotes[key] = next((name for name in names if locate(answer.quoted, context.parts[name].text)), None)
     return context.quotes[key]
 
 

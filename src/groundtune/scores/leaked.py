@@ -18,7 +18,7 @@ def leak(answer: Answer, example: Example, context: Context) -> Mark:
     """Mark 1 when something hidden was shown or said. A document that is not known counts as hidden."""
     readable = context.readable(answer.asker)
     for passage in answer.passages:
-        if passage.chunk.document_id not in readable:
+        if not context.shown(answer.asker, passage.chunk):
             return Mark(1.0, f"a passage of {passage.chunk.document_id}, which {answer.asker} may not read")
     asked = runs(answer.question)
     for text in _texts(answer):

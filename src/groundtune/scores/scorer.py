@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from groundtune.errors import InputError
-from groundtune.types import Answer, Document, Example, Score
+from groundtune.types import Answer, Chunk, Document, Example, Score
 
 if TYPE_CHECKING:
     from groundtune.scores.shingles import Shingles
@@ -71,16 +71,35 @@ class Context:
         """Every run of eight words of every document, with the documents that hold it."""
         from groundtune.scores.shingles import Shingles
 
-        return Shingles({name: f"{document.title}\n\n{document.text}" for name, document in self.documents.items()})
+        return Shingles({name: f"{part.title}\n\n{part.text}" for name, part in self.parts.items()})
+
+    @cached_property
+    def parts(self) -> dict[str, Document]:
+        """The documents by id; one whose sections have different readers as one document for each section, by id and place."""
+        found: dict[str, Document] = {}
+        for name, document in self.documents.items():
+            for item in document.sections:
+                text = document.text[item.start : item.end]
+                found[f"{name}[{item.start}:{item.end}]"] = replace(document, text=text, readers=item.readers, sections=())
+            if not document.sections:
+                found[name] = document
+        return found
+
+    def shown(self, asker: str, chunk: Chunk) -> bool:
+        """Return whether a principal may see a chunk. One of a document that is not known is hidden."""
+        document = self.documents.get(chunk.document_id)
+        if document is None:
+            return False
+        return self.permits(asker, replace(document, readers=document.readers_of(chunk.start, chunk.end), sections=()))
 
     @cached_property
     def _seen(self) -> dict[str, frozenset[str]]:
         return {}
 
     def readable(self, asker: str) -> frozenset[str]:
-        """Return the ids of the documents that a principal may read; nothing else may be shown to them."""
+        """Return the names of the ``parts`` that a principal may read; nothing else may be shown to them."""
         if asker not in self._seen:
-            self._seen[asker] = frozenset(name for name, document in self.documents.items() if self.permits(asker, document))
+            self._seen[asker] = frozenset(name for name, document in self.parts.items() if self.permits(asker, document))
         return self._seen[asker]
 
     @cached_property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Index
-from groundtune.chunks.store import Draft
+from groundtune.chunks.store import Draft, stamp
 from groundtune.testing.index_contract import GROUPS, WORDS, made
 from groundtune.testing.store_rows import written
 from groundtune.types import Chunk
@@ -55,7 +55,12 @@ def histories() -> Any:
     chunk = st.tuples(texts, st.integers(0, 11))
     write = st.tuples(st.just("write"), document, groups, metadata, st.lists(chunk, min_size=1, max_size=3), st.integers(0, 3))
     step = st.one_of(
-        write, write, write, st.tuples(st.just("delete"), document), st.tuples(st.just("restamp"), document, groups), st.just(("publish",))
+        write,
+        write,
+        write,
+        st.tuples(st.just("delete"), document),
+        st.tuples(st.just("restamp"), document, groups | st.lists(groups, min_size=3, max_size=3).map(tuple)),
+        st.just(("publish",)),
     )
     query = st.one_of(texts, texts, st.text(max_size=8))
     asked = st.tuples(query, st.integers(0, 11), groups, st.one_of(st.none(), metadata), st.sampled_from([1, 2, 5, 50]))
@@ -90,7 +95,11 @@ class Told:
         if step[0] == "delete":
             self.chunks = others
         elif step[0] == "restamp":
-            theirs = {key: replace(chunk, readers=step[2]) for key, chunk in self.chunks.items() if chunk.document_id == name}
+            theirs = {
+                key: replace(chunk, readers=stamp(step[2], chunk.ordinal))
+                for key, chunk in self.chunks.items()
+                if chunk.document_id == name
+            }
             self.chunks = {**others, **theirs}
         else:
             self.chunks = {**others, **{chunk.id: chunk for chunk in _written(step)}}

@@ -25,7 +25,7 @@ import pytest
 
 from groundtune.access.filter import Predicate
 from groundtune.chunks.index import Index
-from groundtune.chunks.store import TORN, Draft, Held, Store
+from groundtune.chunks.store import TORN, Draft, Held, Store, joined
 from groundtune.chunks.store_memory import MemoryStore
 from groundtune.errors import StaleIndex
 from groundtune.testing.histories import Told, apply, cases, histories, no_leak, same
@@ -55,6 +55,7 @@ def _write_once(draft: Draft) -> None:
     draft.write(*written(7))
     draft.delete(["document:d1.md"])
     draft.restamp({"document:d2.md": frozenset(["finance"])})
+    draft.restamp({"document:d0.md": (frozenset(["finance"]), frozenset(), frozenset(["everyone"]))})
     print("done", flush=True)  # noqa: T201 - tells the parent
 
 
@@ -192,6 +193,52 @@ class StoreContract(IndexContract):
                 assert {hit.id for hit in index.dense(vectors[0], may, None, 10)} == found.keys()
             assert draft.held() == {"document:d0.md": Held(f"{0:016d}", frozenset(readers), 3)}
 
+    def test_readers_of_each_chunk_change_apart_from_its_neighbours(self) -> None:
+        """A chunk may have narrower readers than the rest of its document: each asker finds those chunks that name them, and no other."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        chunks, vectors = written(0, readers=["support"])
+        draft.write(chunks, vectors)
+        draft.write(*written(1))
+        draft.publish("before")
+        everyone = frozenset(["everyone"])
+        for each in (
+            (frozenset(["finance"]), frozenset(), frozenset(["support", "finance"])),
+            (frozenset(), everyone, frozenset(['it\'s "odd"'])),
+            (everyone, everyone, everyone),
+            # One set short: the chunk that it says nothing of is read by nobody.
+            (everyone, frozenset(["finance"])),
+        ):
+            draft.restamp({"document:d0.md": each, "document:unknown.md": each})
+            full = (*each, frozenset[str]())[:3]
+            stamped = {chunk.id: replace(chunk, readers=full[chunk.ordinal]) for chunk in chunks}
+            draft.publish("after")
+            for index in (draft.index(), store.snapshot(table, "after")):
+                for group in GROUPS:
+                    may = Predicate(frozenset([group]))
+                    found = index.chunks(list(stamped), may)
+                    assert found == {name: chunk for name, chunk in stamped.items() if group in chunk.readers}
+                    near = {hit.id for hit in index.dense(vectors[0], may, None, 10)}
+                    assert near & stamped.keys() == found.keys()
+            wanted = Held(f"{0:016d}", joined(full), 3)
+            assert draft.held()["document:d0.md"] == store.held(table, "after")["document:d0.md"] == wanted
+            assert draft.held()["document:d1.md"].readers == everyone
+        assert store.held(table, "before")["document:d0.md"].readers == frozenset(["support"])
+        assert {chunk.readers for chunk in seen(store.snapshot(table, "before")).values()} == {frozenset(["support"]), everyone}
+        draft.restamp({"document:d0.md": everyone})
+        assert draft.held()["document:d0.md"] == Held(f"{0:016d}", everyone, 3)
+
+    def test_chunks_written_with_different_readers_are_held_one_by_one(self) -> None:
+        """What is held of a document says who reads each of its chunks, by ordinal, in whatever order they were written."""
+        store, table = self.store(), self.table()
+        draft = store.draft(table, WIDTH)
+        chunks, vectors = written(0)
+        each = (frozenset(["everyone"]), frozenset(["finance"]), frozenset[str]())
+        stamped = [replace(chunk, readers=each[chunk.ordinal]) for chunk in chunks]
+        draft.write([stamped[2], stamped[0], stamped[1]], vectors[[2, 0, 1]])
+        draft.publish("only")
+        assert draft.held() == store.held(table, "only") == {"document:d0.md": Held(f"{0:016d}", each, 3)}
+
     # ── others who look ──
 
     def test_writes_are_visible_at_once_through_another_handle(self) -> None:
@@ -219,6 +266,7 @@ class StoreContract(IndexContract):
             found = seen(draft.index())
         assert {chunk.document_id for chunk in found.values()} == {"document:d0.md", "document:d2.md", "document:d7.md"}
         assert draft.held()["document:d2.md"].readers == {"finance"}
+        assert draft.held()["document:d0.md"].readers == (frozenset(["finance"]), frozenset(), frozenset(["everyone"]))
 
     # ── kills ──
 

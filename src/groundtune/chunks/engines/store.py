@@ -19,7 +19,7 @@ from groundtune.chunks import store as stores
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
 from groundtune.chunks.index import Hit, equalities, labels, sayable
-from groundtune.chunks.store import Held, by_document, held_of
+from groundtune.chunks.store import Held, Readers, by_document, held_of, stamp
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
@@ -100,7 +100,10 @@ class RowStore:
     def held_at(self, table: str, at: int) -> dict[str, Held]:
         """Read what is there at a number."""
         found = (row.payload for row in self.database.find(table, Where(groups=None, at=at)))
-        return held_of((item["document_id"], item["document_hash"], item.get("readers") or (), int(item["part_of"])) for item in found)
+        return held_of(
+            (item["document_id"], item["document_hash"], int(item["ordinal"]), item.get("readers") or (), int(item["part_of"]))
+            for item in found
+        )
 
     def _mark(self, table: str, tag: str) -> Mapping[str, Any]:
         for row in self.marks(table):
@@ -138,14 +141,15 @@ class RowDraft:
         seq = self._store.next(self._table)
         self._end(list(self._of(document_ids, seq)), seq)
 
-    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
+    def restamp(self, readers: Mapping[str, Readers]) -> None:
         """Put copies with other readers, then end the rows that were copied."""
         seq = self._store.next(self._table)
         old = list(self._of(sorted(readers), seq, vectors=True))
         for part in parts(old, SENT):
             stamped = []
             for row in part:
-                chunk = replace(chunk_of(row.payload), readers=readers[row.payload["document_id"]])
+                chunk = chunk_of(row.payload)
+                chunk = replace(chunk, readers=stamp(readers[chunk.document_id], chunk.ordinal))
                 stamped.append(Row(key_of(chunk.id, seq), row.vector, payload_of(chunk, seq, int(row.payload["part_of"]))))
             self._rows.put(self._table, stamped)
         self._end([row for row in old if int(row.payload["born"]) < seq], seq)

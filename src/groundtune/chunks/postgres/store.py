@@ -20,7 +20,7 @@ from groundtune.chunks.postgres import tables
 from groundtune.chunks.postgres.connect import Connections, told
 from groundtune.chunks.postgres.search import EXACT_ROWS, PostgresIndex
 from groundtune.chunks.postgres.tables import ALIVE, HNSW_DIMENSIONS, WRITTEN, named
-from groundtune.chunks.store import Held, Row, address, held_of, secret
+from groundtune.chunks.store import Held, Readers, Row, address, held_of, secret
 from groundtune.errors import ConfigError, StaleIndex
 from groundtune.types import Chunk
 
@@ -185,8 +185,8 @@ class PostgresStore:
             return rows
 
     def _held(self, table: str, where: str, given: Sequence[Any]) -> dict[str, Held]:
-        query = f"SELECT document_id, document_hash, readers FROM {{table}} WHERE {where}"
-        return held_of((name, text_hash, readers, None) for name, text_hash, readers in self._looking(query, table, given))
+        query = f"SELECT document_id, document_hash, ordinal, readers, NULL FROM {{table}} WHERE {where}"
+        return held_of(self._looking(query, table, given))  # type: ignore[arg-type]
 
 
 class PostgresDraft:
@@ -224,19 +224,26 @@ class PostgresDraft:
         connection.execute(self._sql("DELETE FROM {table} WHERE died = %s AND document_id = ANY(%s) AND born = %s"), named)
         connection.execute(self._sql("UPDATE {table} SET died = %s WHERE died = %s AND document_id = ANY(%s)"), [seq, *named[:2]])
 
-    def restamp(self, readers: Mapping[str, frozenset[str]]) -> None:
+    def restamp(self, readers: Mapping[str, Readers]) -> None:
         """Give documents other readers, in one transaction; rows that a version shows are ended, and copied with their vectors."""
         if not readers:
             return
-        given = json.dumps({name: sorted(groups) for name, groups in readers.items()})
-        listed = """given AS (SELECT key AS document_id, ARRAY(SELECT jsonb_array_elements_text(value)) AS new_readers
-          FROM jsonb_each(%s::jsonb))"""
+        given = json.dumps(
+            {
+                name: sorted(groups) if isinstance(groups, frozenset) else [sorted(each) for each in groups]
+                for name, groups in readers.items()
+            }
+        )
+        listed = "given AS (SELECT key AS document_id, value AS stamped FROM jsonb_each(%s::jsonb))"
         theirs = "{table}.document_id = given.document_id AND died = %s"
-        kept = ", ".join("new_readers" if name == "readers" else name for name in tables.COLUMNS)
+        # A list of lists has one for each chunk, by ordinal; what is beyond it is NULL, which is no reader.
+        mine = "CASE WHEN jsonb_typeof(stamped -> 0) = 'array' THEN stamped -> ordinal ELSE stamped END"
+        new = f"ARRAY(SELECT jsonb_array_elements_text({mine}))"
+        kept = ", ".join(new if name == "readers" else name for name in tables.COLUMNS)
         taken = ", ".join(f"{{table}}.{name}" for name in tables.COLUMNS)
-        change = f"WITH {listed} UPDATE {{table}} SET readers = new_readers FROM given WHERE {theirs} AND born = %s"
+        change = f"WITH {listed} UPDATE {{table}} SET readers = {new} FROM given WHERE {theirs} AND born = %s"
         move = f"""WITH {listed}, ended AS (UPDATE {{table}} SET died = %s FROM given WHERE {theirs} AND born < %s
-          RETURNING {taken}, new_readers) INSERT INTO {{table}} (born, died, {WRITTEN}) SELECT %s, %s, {kept} FROM ended"""
+          RETURNING {taken}, stamped) INSERT INTO {{table}} (born, died, {WRITTEN}) SELECT %s, %s, {kept} FROM ended"""
         with self._store._writing(self._table) as (connection, seq):
             connection.execute(self._sql(change), [given, ALIVE, seq])
             connection.execute(self._sql(move), [given, seq, ALIVE, seq, seq, ALIVE])

@@ -14,20 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from groundtune.access.sql import GUARDS, READS, located, said
 from groundtune.documents.load import HINT, MOST_BYTES
 from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, MissingExtra, SourceError
 
 OWN = ("name", "text", "title", "format", "readers")
 MOST_TOGETHER = 2_000_000_000  # bytes of all rows, which are in memory together
-_READS = re.compile(r"\s*(?:select|with|table|values)\b", re.IGNORECASE)
-# The query may only read, and for so many milliseconds. Elsewhere there is the roll-back alone, and what the database user may do.
-_GUARDS = {
-    "sqlite": ("PRAGMA query_only = ON",),
-    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL statement_timeout = {}"),
-    "mysql": ("SET SESSION max_execution_time = {}", "SET SESSION TRANSACTION READ ONLY"),
-    "mariadb": ("SET SESSION TRANSACTION READ ONLY",),
-}
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> Rows:
@@ -36,7 +29,7 @@ def open(settings: Mapping[str, Any], folder: Path) -> Rows:
     hint = f"correct the [[sources]] table of {name}, then type: groundtune ingest"
     if not settings.get("url") or not settings.get("query"):
         raise SourceError(f"source {name}: needs url (or url_env) and query", hint)
-    if not _READS.match(settings["query"]):
+    if not READS.match(settings["query"]):
         raise SourceError(f"source {name}: its query does not begin with SELECT or WITH", hint)
     missing = [key for key in ("name", "text") if key not in columns]
     if missing:
@@ -84,15 +77,15 @@ class Rows:
         except ModuleNotFoundError as error:
             raise MissingExtra.of("sqlalchemy", "sources") from error
         try:
-            engine = sa.create_engine(self._url(sa), connect_args=dict(self.options))
+            engine = sa.create_engine(located(sa, self.url, self.folder), connect_args=dict(self.options))
         except ModuleNotFoundError as error:
             driver = error.name or "the database's driver"
             raise SourceError(f"source {self.name}: {driver} is not installed", f"type: pip install {driver}") from None
-        except (sa.exc.SQLAlchemyError, ValueError) as error:
-            raise SourceError(f"source {self.name}: {_said(error)}", "correct its url, then type: groundtune ingest") from None
+        except (sa.exc.SQLAlchemyError, ValueError, FileNotFoundError) as error:
+            raise SourceError(f"source {self.name}: {said(error)}", "correct its url, then type: groundtune ingest") from None
         try:
             with engine.connect() as connection:
-                for statement in _GUARDS.get(engine.dialect.name, ()):
+                for statement in GUARDS.get(engine.dialect.name, ()):
                     connection.execute(sa.text(statement.format(int(self.timeout * 1000))))
                 result = connection.execution_options(stream_results=True, max_row_buffer=1000).execute(sa.text(self.query))
                 given = list(result.keys())
@@ -112,21 +105,11 @@ class Rows:
                 connection.rollback()
         except sa.exc.SQLAlchemyError as error:
             raise SourceError(
-                f"source {self.name}: the query failed: {_said(error)}", "correct its query or url, then type: groundtune ingest"
+                f"source {self.name}: the query failed: {said(error)}", "correct its query or url, then type: groundtune ingest"
             ) from None
         finally:
             engine.dispose()
         yield from rows
-
-    def _url(self, sa: Any) -> Any:
-        url = sa.engine.make_url(self.url)
-        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:" and not url.database.startswith("file:"):
-            path = self.folder / url.database
-            if not path.is_file():
-                # SQLite would make an empty database of it.
-                raise SourceError(f"source {self.name}: {path}: no such file", "correct its url, then type: groundtune ingest")
-            url = url.set(database=str(path))
-        return url
 
     def _item(self, row: Mapping[str, Any]) -> Item:
         def value(key: str) -> Any:
@@ -167,8 +150,3 @@ def readers_in(name: str, written: Any) -> frozenset[str]:
     if not isinstance(groups, list | tuple | set | frozenset) or not all(isinstance(group, str) and group.strip() for group in groups):
         raise DocumentError(f"{name}: its readers are {str(written)[:80]!r}; expected a list of group names", "correct the row")
     return frozenset(groups)
-
-
-def _said(error: Exception) -> str:
-    """Return the first line: what follows is the statement and its parameters."""
-    return str(getattr(error, "orig", None) or error).splitlines()[0][:300]
