@@ -17,6 +17,7 @@ VERBS = {
     "ingest": "documents → chunks → index",
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "ask": "answer one question, and show why",
+    "examples": "import, export, audit, synthesize or review examples; what more of them would buy",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",
     "decide": "apply the rubric and write the decision",
