@@ -158,6 +158,7 @@ class Example:
     split_group: str
     kind: Kind = "answerable"
     filter: Mapping[str, str] = field(default_factory=dict)
+    readers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,3 +364,22 @@ class Run:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     code_version: str
+
+
+Status = Literal["approved", "draft", "rejected", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Two replies to one question, of which ``chosen`` is better. A reply is an object of the project's schema, or plain text.
+
+    ``asker`` is who asks (``as`` in the file); ``source`` names the document that the pair draws on, and so its readers, or is empty.
+    """
+
+    id: str
+    question: str
+    asker: str
+    chosen: Mapping[str, Any] | str
+    rejected: Mapping[str, Any] | str
+    source: str = ""
+    status: Status = "approved"

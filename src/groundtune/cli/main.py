@@ -18,6 +18,7 @@ VERBS = {
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "access": "apply, report or explain who may read what",
     "ask": "answer one question, and show why",
+    "examples": "import, export, audit, synthesize or review examples; what more of them would buy",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",
     "decide": "apply the rubric and write the decision",

@@ -81,7 +81,9 @@ def build(
     if not rows:
         raise StateError("no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check")
     document_ids = tuple(sorted({item for row in rows for item in row.document_ids}))
-    readers = frozenset.intersection(*(documents[item].readers for item in document_ids)) if document_ids else frozenset(["everyone"])
+    own = {example.id: example.readers for example in examples if example.readers is not None}
+    bounds = [documents[item].readers for item in document_ids] + [own[row.example_id] for row in rows if row.example_id in own]
+    readers = frozenset.intersection(*bounds) if bounds else frozenset(["everyone"])
     if not readers:
         raise StateError(
             "nobody could read this adapter: its training rows draw on documents that share no reader",
@@ -109,7 +111,8 @@ def rows_of(
     for example in examples:
         # A refusal holds nothing of the document that its asker may not see, so that document does not bind the row.
         drawn_on = [evidence.document_id for evidence in example.evidence] if example.answerable else []
-        if audience is not None and any(not audience.groups <= documents[item].readers for item in drawn_on):
+        bounds = [documents[item].readers for item in drawn_on] + ([example.readers] if example.readers is not None else [])
+        if audience is not None and any(not audience.groups <= readers for readers in bounds):
             left_out["drawn from a document outside the adapter's audience"] += 1
             continue
         chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
