@@ -18,6 +18,7 @@ VERBS = {
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "ask": "answer one question, and show why",
     "tune": "training examples → adapters",
+    "models": "list, show, compare, promote, rollback, retire or export tuned versions",
     "evaluate": "answer and score the test questions by every arm",
     "decide": "apply the rubric and write the decision",
     "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",
