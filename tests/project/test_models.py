@@ -12,6 +12,7 @@ from made_project import CONFIG, make_chat_model, make_project
 import groundtune as gt
 from groundtune.cli.main import main
 from groundtune.errors import GroundtuneError, HalfWritten, OtherBase, StateError, UnknownName, UnsafeWeights, WeightsError
+from groundtune.registry import memory
 from groundtune.registry.export import verify
 from groundtune.registry.stages import Stages
 
@@ -345,7 +346,8 @@ def test_a_gate_without_one_limit_or_of_no_table_is_found_when_the_settings_are_
             gt.open(folder)
 
 
-def test_canaries_are_trained_in_and_their_exposure_is_measured(folder: Path) -> None:
+def test_canaries_are_trained_in_and_their_exposure_is_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "OTHERS", 15)  # enough to see the way; the ranks are tested beside it
     write(folder, settings(**{"epochs = 1": "epochs = 2"}) + "\n[models]\ncanaries = 10\n")
     project = gt.open(folder)
     [version] = project.tune(["closed"])

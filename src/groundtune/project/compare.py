@@ -25,7 +25,7 @@ from groundtune.registry import lm_eval, memory, merge, parity, probe, shelf
 from groundtune.registry.gates import BASE, CANDIDATE, LIVE
 from groundtune.scores import estimate
 from groundtune.scores.scorer import Context, score_all
-from groundtune.tuning import said
+from groundtune.tuning import canary, said
 from groundtune.tuning.adapter import WEIGHTS
 from groundtune.types import Arm, Estimate, Example, ModelVersion, Score
 
@@ -251,8 +251,8 @@ def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.E
 
     def measure() -> dict[str, Any]:
         rows = memory.rows_in(folder)
-        canaries = [row for row in rows if row.example_id.startswith(memory.PREFIX)]
-        tried = said.spread([row for row in rows if not row.example_id.startswith(memory.PREFIX)], MOST_ROWS)
+        planted = [row for row in rows if row.example_id.startswith(canary.PREFIX)]
+        tried = said.spread([row for row in rows if not row.example_id.startswith(canary.PREFIX)], MOST_ROWS)
         wrapped, tokenizer = merge.adapted(project.settings.chat.model_dump(), folder, project.settings.chat.dtype)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         tuned = memory.reader(wrapped, int(pad))
@@ -262,7 +262,7 @@ def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.E
                 return tuned(pairs)
 
         scores, extracted = memory.extraction(tried, tokenizer=tokenizer, tuned=tuned, base=base, span=table.span_tokens, arm=CANDIDATE)
-        scores += memory.exposure(canaries, tokenizer=tokenizer, tuned=tuned, seed=seed, arm=CANDIDATE)
+        scores += memory.exposure(planted, tokenizer=tokenizer, tuned=tuned, seed=seed, arm=CANDIDATE)
         return {"scores": scores, "found": extracted}
 
     scores, found = _once(project, "memory", [_weights(project, planned.version), planned.version.base, table.span_tokens, seed], measure)

@@ -20,7 +20,7 @@ from groundtune.registry.export import Exported, Form
 from groundtune.registry.export import export as write_export
 from groundtune.registry.gates import Outcome
 from groundtune.registry.shelf import Trouble
-from groundtune.registry.stages import Line, Stage
+from groundtune.registry.stages import Line, Stage, Stages
 from groundtune.types import ModelVersion
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Models:
                 troubles.append(Trouble(folder=folder, error=error))
         return found, troubles
 
-    def stages(self) -> stages.Stages:
+    def stages(self) -> Stages:
         """Return what is live, what was live before, and what is retired. Raises ``StateError`` for audit lines that were changed."""
         return stages.stages(self.history())
 
@@ -249,7 +249,7 @@ class Models:
             record=record,
         )
 
-    def _usable(self, version: ModelVersion, now: stages.Stages) -> None:
+    def _usable(self, version: ModelVersion, now: Stages) -> None:
         """Raise where a version may not answer here: retired, of another base, prompt or template, or with no reader left."""
         project = self._project
         if version.id in now.retired:

@@ -86,8 +86,8 @@ def runs(hits: Sequence[bool], own: Sequence[bool], span: int) -> list[tuple[int
 
     ``own[i]`` says whether the ``GRAM`` tokens from ``i`` on are found in this row alone.
     """
-    found = []
-    begin = None
+    found: list[tuple[int, int]] = []
+    begin: int | None = None
     for place in range(len(hits) + 1):
         good = place < len(hits) and hits[place]
         if good and begin is not None and place - begin + 1 >= GRAM and not own[place - GRAM + 1]:
