@@ -206,3 +206,9 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     for number, gate in enumerate(settings.rubric.gates):
         if (gate.min is None) == (gate.max is None):
             yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")
+    for number, rule in enumerate(settings.gates):
+        if (rule.at_least is None) == (rule.at_most is None):
+            yield problem(["gates", str(number)], f"gates.{number} ({rule.metric}): give either at_least or at_most")
+        if rule.adapter is not None and rule.adapter not in settings.tuning:
+            known = ", ".join(sorted(settings.tuning)) or "none"
+            yield problem(["gates", str(number)], f"gates.{number}.adapter is {rule.adapter!r}: no such [tuning.*] table; known: {known}")

@@ -10,9 +10,13 @@ GroundtuneError
 │   └── TokenError     a token proves nothing: its signature, issuer, audience, time or claims are wrong
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
-│   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   ├── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   └── HalfWritten    a model version or an export was broken off while it was written
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
+│   ├── OtherBase      an adapter was made for another base model than the project's
+│   ├── UnsafeWeights  a pickle, a link or a malformed weight file, which is never opened
+│   ├── ExportRefused  a model cannot be written in that form, or answers differently in it
 │   └── EndpointError  a remote model timed out, refused or answered nonsense
 ├── MissingExtra       an optional dependency is not installed
 ├── StorageError       the disk is full, or a file cannot be written
@@ -91,12 +95,28 @@ class StaleIndex(StateError):
     """The index does not match what the project now asks for, or what the ledger says it holds."""
 
 
+class HalfWritten(StateError):
+    """A model version or an export was broken off while it was written; nothing of it is used."""
+
+
 class ModelError(GroundtuneError):
     """A model cannot be found, loaded or reached."""
 
 
 class WeightsError(ModelError):
     """Model weights are missing, or their checksum is not the pinned one."""
+
+
+class OtherBase(ModelError):
+    """An adapter was made for another base model than the one that the project names."""
+
+
+class UnsafeWeights(ModelError):
+    """A pickle, a link or a malformed weight file lies where weights should be; it is not opened."""
+
+
+class ExportRefused(ModelError):
+    """A model cannot be written in the form that was asked for, or answers differently once it is."""
 
 
 class EndpointError(ModelError):

@@ -54,6 +54,8 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}") from error
+        if error.errno == errno.EFBIG:
+            raise StorageError(f"{path} is larger than a file may be here", f"write to another disk; see: df -hT {path.parent}") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(f"not allowed to write {path}", f"mend the permissions; see: ls -ld {path.parent}") from error
         raise

@@ -314,6 +314,41 @@ class TuningTable(Table):
     max_rows: Positive | None = Field(None, description="training rows to take; all without it")
 
 
+class ModelsTable(Table):
+    """How model versions are looked at before one is made live."""
+
+    forgetting_budget: Share = Field(
+        0.05, description="most that a version may lose against its base in the built-in probe of general ability; a gate of its own"
+    )
+    extracted_most: Share = Field(
+        0.0, description="most training rows, as a share, that may come out of a version word for word; a gate of its own"
+    )
+    span_tokens: Annotated[int, Field(ge=4, le=64)] = Field(
+        12, description="tokens from which on a piece of a training row counts as extracted"
+    )
+    canaries: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="made-up secrets that are trained in, to measure memorisation by exposure; 10 or more give an interval"
+    )
+    licence: str | None = Field(None, description="licence of the base model, where its files do not say")
+    tasks: list[str] = Field(default_factory=list, description="tasks of lm-eval to run on a version and its base (extra lm-eval)")
+    tasks_folder: str | None = Field(None, description="folder of lm-eval task files, below the project folder or absolute; read offline")
+    tasks_limit: Positive | None = Field(None, description="items of each lm-eval task, from its beginning; all without it")
+
+
+class PromotionGateTable(Table):
+    """What a model version must show before it is made live. A metric that was not measured fails its gate."""
+
+    metric: str = Field(description="a metric of the scores, probe, probe:KIND, extracted, exposure, parity or lm-eval:TASK")
+    at_least: float | None = Field(None, description="least that passes; against base or live, of the difference to it")
+    at_most: float | None = Field(None, description="most that passes; give either at_least or at_most")
+    against: Literal["absolute", "base", "live"] = Field(
+        "absolute",
+        description="absolute: the metric itself; base, live: its paired difference to those (live is the base where none is live)",
+    )
+    on: Literal["value", "bound"] = Field("bound", description="the mean itself, or the unfavourable end of its interval")
+    adapter: str | None = Field(None, description="only for versions of this [tuning.*] table")
+
+
 class ArmTable(Table):
     """One way of answering."""
 
@@ -377,6 +412,8 @@ class Settings(Table):
     rerank: RerankTable = RerankTable()
     passages: PassagesTable = PassagesTable()
     tuning: dict[str, TuningTable] = Field(default_factory=dict)
+    models: ModelsTable = Field(default_factory=lambda: ModelsTable.model_validate({}))
+    gates: list[PromotionGateTable] = Field(default_factory=list)
     arms: list[ArmTable] = Field(min_length=1)
     rubric: RubricTable = RubricTable()
     costs: CostsTable = CostsTable()

@@ -320,7 +320,9 @@ class ModelVersion:
     """A base model, or a base and an adapter, with how it was made.
 
     ``readers`` is the intersection over the readers of every document its training rows drew on: a principal outside it is not
-    answered by this adapter. ``None`` means a base model, trained on nothing of the project's.
+    answered by this adapter. ``None`` means a base model, trained on nothing of the project's. ``base`` is the fingerprint of the base's
+    weights, ``base_name`` and ``revision`` are what they were asked for by (a commit, a package version, or a fingerprint of files);
+    ``template_hash`` is of the chat template, ``licence`` of the base. What was not recorded is empty.
     """
 
     id: str
@@ -333,6 +335,11 @@ class ModelVersion:
     readers: frozenset[str] | None
     document_ids: tuple[str, ...]
     metrics: Mapping[str, float]
+    base_name: str = ""
+    revision: str = ""
+    template_hash: str = ""
+    licence: str = ""
+    made_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ VERBS = {
     "ask": "answer one question, and show why",
     "examples": "import, export, audit, synthesize or review examples; what more of them would buy",
     "tune": "training examples → adapters",
+    "models": "list, show, compare, promote, rollback, retire or export tuned versions",
     "evaluate": "answer and score the test questions by every arm",
     "decide": "apply the rubric and write the decision",
     "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from groundtune.decisions.rubric import Rubric
 from groundtune.scores.estimate import SEED, compare, holm, mean
@@ -36,7 +37,7 @@ def weigh(
         kept.setdefault((score.metric, score.arm), []).append(score)
     names = [name for name in order(rubric, arms) if any(arm == name for _, arm in kept)]
     metrics = list(dict.fromkeys([*(metric for metric, _ in kept), rubric.primary, *(gate.metric for gate in rubric.all_gates)]))
-    how = {"resamples": rubric.resamples, "seed": seed}
+    how: dict[str, Any] = {"resamples": rubric.resamples, "seed": seed}
     means = [mean(kept.get((metric, name), ()), metric, name, clusters, **how) for metric in metrics for name in names]
 
     def against(metric: str, arm: str, versus: str) -> Estimate:

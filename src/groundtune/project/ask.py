@@ -32,7 +32,7 @@ def ask(project: Project, question: str, arm_name: str, asker_name: str | Princi
         house=house_of(project.settings, project.served),
         content=project.served,
         retrieve=project.retriever() if arm.retrieves else None,
-        versions=project.versions() if arm.adapter else {},
+        versions=project.models.serving(arm.adapter) if arm.adapter else {},
     )
     reason = why_not_run(arm, tools, [asker])
     if reason:

@@ -72,7 +72,7 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
             not_run[arm.name] = reason
             project.progress.note(f"arm {arm.name}: not run: {reason}")
             continue
-        answers[arm.name] = _answered(project, arm, asks, tools[arm.name], keys[arm.name])
+        answers[arm.name] = answered(project, arm, asks, tools[arm.name], keys[arm.name])
     context = Context(
         documents=content.documents,
         reply_schema=content.schema,
@@ -129,7 +129,7 @@ def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
     )
 
 
-def _answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
+def answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
     """Return an arm's answers in the order of the questions, asking only for the batches that are not stored."""
     stored = project.ledger.batches(key)
     by_example = {row["example_id"]: answer_from(row) for rows in stored.values() for row in rows}

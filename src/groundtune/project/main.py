@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
     from groundtune.project.ingest import Ingested
+    from groundtune.project.models import Models
     from groundtune.project.pilot import Piloted
     from groundtune.records.ledger import Ledger
 
@@ -192,6 +193,13 @@ class Project:
         from groundtune.project.index import Versions
 
         return Versions(self)
+
+    @cached_property
+    def models(self) -> Models:
+        """The model versions: list, show, compare, promote, rollback, retire, export."""
+        from groundtune.project.models import Models
+
+        return Models(self)
 
     def ingest(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import UnknownName
 from groundtune.tuning import adapter
+from groundtune.tuning.canary import canaries
 from groundtune.tuning.trainset import Row, TrainSet, build, rows_of
 from groundtune.types import Chunk, ModelVersion, Split
 
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
 
 
 def rows_for(project: Project, name: str) -> TrainSet:
-    """Return the rows that an adapter learns from."""
-    return build(project.content.split("train"), **_given(project, name, "train"))
+    """Return the rows that an adapter learns from, with the canaries that ``[models]`` asks for."""
+    made = build(project.content.split("train"), **_given(project, name, "train"))
+    count = project.settings.models.canaries
+    planted = canaries(count, house=project.house, name=name, seed=project.settings.project.seed)
+    return replace(made, rows=(*made.rows, *planted)) if planted else made
 
 
 def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
@@ -103,10 +108,10 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     return versions
 
 
-def standing(project: Project) -> dict[str, ModelVersion]:
-    """Return the finished adapters whose key is that of the project as it stands."""
+def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, ModelVersion]:
+    """Return the finished adapters whose key is that of the project as it stands, of all [tuning.*] tables or those named."""
     found = {}
-    for name in project.settings.tuning:
+    for name in project.settings.tuning if names is None else names:
         if not any((project.state / "models").glob(f"{name}-*/version.json")):
             continue
         rows = rows_for(project, name)

@@ -35,8 +35,11 @@ def mean(
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """Return an arm's mean on a metric. ``clusters`` maps example ids to what they share, such as their source.
+
+    ``bounds`` is the range of a metric that the table of metrics does not have.
 
     The state is ``not run`` where there are no scores or the metric applies to none, ``failed`` where any scorer failed, ``too few``
     under ``FEWEST`` questions. Raises ``StateError`` for two scores of one example or scores of different signatures.
@@ -52,7 +55,7 @@ def mean(
         return _empty(metric, arm, None, missing, len(values), n_failed, signature)
     from groundtune.scores.resample import gather, interval
 
-    low, high = _bounds(metric)
+    low, high = bounds or _bounds(metric)
     names = _clusters(values, clusters)
     sums, counts = gather(list(values.values()), names)
     ends = interval(sums, counts, resamples=resamples, seed=seed, level=LEVEL, low=low, high=high)
@@ -80,6 +83,7 @@ def compare(
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """Return the mean paired difference ``arm`` minus ``versus``, question by question, with its interval and p-value.
 
@@ -111,7 +115,7 @@ def compare(
         return _empty(metric, arm, versus, missing, len(pairs), n_failed, signature)
     from groundtune.scores.resample import gather, interval, mcnemar, sign_flip
 
-    low, high = _bounds(metric)
+    low, high = bounds or _bounds(metric)
     span = None if low is None or high is None else high - low
     names = _clusters(pairs, clusters)
     sums, counts = gather(list(pairs.values()), names)

@@ -4,6 +4,7 @@ models/hybrid-3f2a9c1e/
   adapter_model.safetensors  adapter_config.json   what PEFT, vLLM and others load
   README.md                                        the model card
   rows.jsonl                                       the rows as they were trained on
+  said.json                                        what the trainer's own model said to a few prompts
   version.json                                     written last: without it there is no such version
 """
 
@@ -19,12 +20,16 @@ from typing import Any
 from groundtune.errors import MissingExtra, StateError, WeightsError
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json, write_lines
 from groundtune.progress import Progress
+from groundtune.records.ledger import now
 from groundtune.tables import TuningTable
+from groundtune.tuning import said
+from groundtune.tuning.origin import origin_of
 from groundtune.tuning.trainset import Row, TrainSet
 from groundtune.types import ModelVersion
 
 SCHEMA = 1
 WEIGHTS = "adapter_model.safetensors"
+SAID_PROMPTS = 12
 
 
 def version_key(*, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row], base: str, prompt_hash: str, seed: int) -> str:
@@ -121,6 +126,7 @@ def make(
     )
     if state.best_loss is None or not (work / "best" / WEIGHTS).is_file():
         raise StateError(f"tuning {name} ended without an adapter", "type: groundtune tune")
+    origin = origin_of(chat, tokenizer)
     version = ModelVersion(
         id=f"model:{name}-{key[:8]}",
         name=name,
@@ -139,15 +145,22 @@ def make(
             "rows": len(rows.rows),
             "seconds": round(state.seconds, 1),
         },
+        base_name=origin.base_name,
+        revision=origin.revision,
+        template_hash=origin.template_hash,
+        licence=origin.licence,
+        made_at=now(),
     )
     best = work / "best"
+    said.keep(adapted, tokenizer, [row.messages for row in said.spread([*dev_rows, *rows.rows], SAID_PROMPTS)], best)
     write_lines(best / "rows.jsonl", rows.rows)
     write_json(best / "history.json", state.history)
     write_atomic(best / "README.md", card(version, rows, str(chat.get("model"))))
     with storing(final):
         shutil.rmtree(final, ignore_errors=True)
         shutil.copytree(best, final)
-    write_json(final / "version.json", {"schema": SCHEMA, "sha256": file_sha256(final / WEIGHTS), "version": version})
+    files = {path.name: file_sha256(path) for path in sorted(final.iterdir()) if path.is_file()}
+    write_json(final / "version.json", {"schema": SCHEMA, "sha256": files[WEIGHTS], "files": files, "version": version})
     shutil.rmtree(work, ignore_errors=True)
     made = read_version(final)
     if made is None:

@@ -49,7 +49,7 @@ class LocalChat:
         trained = int(getattr(self._model.config, "max_position_embeddings", None) or 2048)
         self.context = min(int(settings.get("context") or trained), trained)
         self._rows = max(1, int(settings.get("batch") or ROWS))
-        self._ends = _end_tokens(self._model, self._tokenizer)
+        self._ends = end_tokens(self._model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         self._pad = int(pad if pad is not None else min(self._ends))
         self._adapters: dict[Path, tuple[str, str]] = {}
@@ -159,7 +159,8 @@ class LocalChat:
         return known[1]
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that end a reply: the model's own, and the tokenizer's."""
     named = getattr(model.generation_config, "eos_token_id", None)
     ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
     return frozenset(int(end) for end in ends if end is not None)
