@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 here = world()
 assert here.size == 2, here.size
 for objective in ("sft", "dpo"):
-    recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3})
+    recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3, "learning_rate": 1e-3})
     model, tokenizer, _ = methods.load({"model": sys.argv[1], "dtype": "float32"}, recipe)
     torch.manual_seed(5)
     made = rows if objective == "sft" else pairs
@@ -61,8 +61,9 @@ def test_two_processes_take_the_steps_that_one_takes(tiny: Path, tmp_path: Path)
         told.append([json.loads(line) for line in out.splitlines() if line.startswith("[")])
     assert [[row[1:] for row in rows] for rows in told][0] == [[row[1:] for row in rows] for rows in told][1]
     for objective in ("sft", "dpo"):
-        recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3})
+        recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3, "learning_rate": 1e-3})
         alone = tuned(tiny, tmp_path / f"alone-{objective}", recipe, count=10)
         together = load_file(str(tmp_path / objective / "best/adapter_model.safetensors"))
-        assert distance(alone, together) < 1e-5
+        assert distance(alone, together) < 5e-5
+        assert max(float(value.abs().max()) for key, value in together.items() if "lora_B" in key) > 1e-3
     assert torch.isfinite(torch.tensor(told[0][0][2]))

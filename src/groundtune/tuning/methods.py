@@ -35,7 +35,11 @@ def load(chat: Mapping[str, Any], recipe: TuningTable) -> tuple[Any, Any, str]:
 def prepare(model: Any, recipe: TuningTable) -> Any:
     """Return the model with what ``recipe.method`` trains, everything else frozen. Raises ``StateError`` when there is nothing to train."""
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # The later name, where the library has it already.
+        if hasattr(model, "activation_checkpointing_enable"):
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        else:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     depth = model.config.get_text_config().num_hidden_layers
     first = 0 if recipe.layers is None else max(0, depth - recipe.layers)
     if recipe.method == "full":

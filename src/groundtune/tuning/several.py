@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from groundtune.errors import MissingExtra
+from groundtune.errors import MissingExtra, StateError
 
 Item = TypeVar("Item")
 
@@ -45,8 +45,16 @@ class Several(Alone):
             from accelerate import PartialState
         except ModuleNotFoundError as error:
             raise MissingExtra.of(error.name or "accelerate", "local") from error
-        self._state = PartialState()
+        import torch
+
+        self._state = PartialState(cpu=not torch.cuda.is_available())
         self.rank, self.size = self._state.process_index, self._state.num_processes
+        if self.size == 1:
+            # Each would train by itself, and all of them would write the same files.
+            raise StateError(
+                f"{os.environ['WORLD_SIZE']} processes were started, but they found no way to talk to each other",
+                "start them with: accelerate launch --num_processes N -m groundtune tune",
+            )
 
     def add_up(self, parameters: Sequence[Any], value: float) -> float:
         """Sum the gradients over all processes, in place, and return the sum of ``value``; one message for all of them."""
