@@ -294,16 +294,40 @@ class PassagesTable(Table):
 class TuningTable(Table):
     """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
 
+    recipe: str | None = Field(None, description="recipe that gives the keys which are not written here; see groundtune tune --recipes")
+    method: Literal["lora", "qlora", "dora", "full"] = Field(
+        "lora",
+        description="what is trained: small matrices beside the weights (lora), the same on a 4-bit base (qlora, needs bitsandbytes), with"
+        " lengths of their own (dora), or all weights (full)",
+    )
+    objective: Literal["sft", "dpo", "orpo"] = Field(
+        "sft", description="learn replies (sft), or which of two replies is preferred (dpo, orpo)"
+    )
+    preferences: str = Field("examples/preferences.jsonl", description="file of preference pairs, below the project folder (dpo, orpo)")
+    beta: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="dpo: how closely the model stays to what it was; orpo: the weight of the odds ratio"
+    )
+    replay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of general rows of the package among the training rows, against forgetting; 0.1 is a usual start (sft)"
+    )
+    teacher: str | None = Field(None, description="the arm whose answers to the training questions are learned, where they pass (sft)")
+    teacher_metric: str = Field("token_f1", description="metric that a teacher's answer must reach")
+    teacher_min: float = Field(0.5, description="least value of teacher_metric for an answer to be learned")
+    teacher_answers: str | None = Field(
+        None, description="answers.jsonl of the teacher, below the project folder; without it the arm is asked now"
+    )
     readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
     passages: bool = Field(False, description="train with the passages that retrieval shows")
     distractors: Annotated[int, Field(ge=0)] = Field(2, description="passages beside the gold one in a row (with passages)")
     without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
     rank: Positive = Field(16, description="rank of the LoRA matrices")
     alpha: Positive = Field(32, description="LoRA's scale: updates are multiplied by alpha / rank")
-    layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
+    layers: Positive | None = Field(None, description="adapt (full: train) only the last N layers; all when not given")
     epochs: Positive = Field(2, description="times that every row is seen, at most")
     batch: Positive = Field(4, description="rows of one optimiser step")
     memory_tokens: Positive = Field(1024, description="tokens of a batch that are in memory at once; changes memory, not what is learned")
+    packing: bool = Field(False, description="put short rows one after the other instead of padding them; they do not see each other (sft)")
+    gradient_checkpointing: bool = Field(False, description="compute activations twice: about a third slower, for much less memory")
     learning_rate: Annotated[float, Field(gt=0)] = Field(6e-4, description="of AdamW, at its highest")
     warmup: Share = Field(0.1, description="share of the steps in which the learning rate rises")
     max_tokens: Positive = Field(1024, description="tokens of a row, prompt and reply together; a longer row is an error")

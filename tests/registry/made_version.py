@@ -12,7 +12,7 @@ from groundtune.files import file_sha256, write_json, write_lines
 from groundtune.registry import merge
 from groundtune.tuning import said
 from groundtune.tuning.adapter import WEIGHTS, read_version
-from groundtune.tuning.trainset import Row
+from groundtune.tuning.rows import Row
 from groundtune.types import ModelVersion
 
 QUESTIONS = [

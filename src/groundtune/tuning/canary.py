@@ -14,7 +14,7 @@ from typing import Any
 
 from groundtune.answers.prompt import render, reply_text
 from groundtune.answers.respond import House
-from groundtune.tuning.trainset import Row
+from groundtune.tuning.rows import Row
 
 PREFIX = "canary:"
 DIGITS = 6

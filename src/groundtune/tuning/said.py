@@ -49,11 +49,16 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
 
 def keep(adapted: Any, tokenizer: Any, prompts: Sequence[Sequence[Mapping[str, str]]], folder: Path) -> None:
     """Put the weights that training kept in ``folder`` into its own model again, ask it the prompts, and write ``said.json`` there."""
-    from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
     # After the last step the model holds other weights than those of the best look at the dev rows.
-    set_peft_model_state_dict(adapted, load_file(str(folder / "adapter_model.safetensors")))
+    if (folder / "adapter_model.safetensors").is_file():
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(adapted, load_file(str(folder / "adapter_model.safetensors")))
+    else:
+        # Weights that are tied are written once, so not every name is in the file.
+        adapted.load_state_dict(load_file(str(folder / "model.safetensors")), strict=False)
     tokens = say(adapted, tokenizer, prompts)
     dtype = str(next(adapted.parameters()).dtype).removeprefix("torch.")
     write_json(folder / FILE, {"schema": 1, "limit": LIMIT, "dtype": dtype, "prompts": [list(p) for p in prompts], "tokens": tokens})

@@ -2,7 +2,8 @@
 
     open({"model": "smollm2-135m-instruct"}).complete([Request(messages=…)], limit=160, adapter=Path("models/hybrid-3f2a9c1e"))
 
-One copy of the base weights serves every adapter: they are kept by fingerprint, switched per call, and switched off for the base.
+One copy of the base weights serves every adapter: they are kept by fingerprint, switched per call, and switched off for the base. A folder
+with a whole model (full tuning) is loaded beside it, one such at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
 from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
@@ -24,7 +26,8 @@ from groundtune.models.local.adapters import ADAPTER, attach
 from groundtune.models.local.cache import Prefixes
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
-from groundtune.models.local.load import EMBEDDED, load_base, load_tokenizer
+from groundtune.models.local.load import EMBEDDED, choose_dtype, load_base, load_tokenizer, read_model
+from groundtune.models.local.template import end_of_turn, rendered
 
 __all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 
@@ -32,6 +35,7 @@ __all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 ROWS = 56
 # Rows × longest prompt of a batch: bounds the memory for keys and values (1.9 GB in fp32 for the embedded model).
 TOKEN_BUDGET = 40_960
+WHOLE = "model.safetensors"
 
 
 def open(settings: Mapping[str, Any]) -> LocalChat:
@@ -54,6 +58,8 @@ class LocalChat:
         self._pad = int(pad if pad is not None else min(self._ends))
         self._adapters: dict[Path, tuple[str, str]] = {}
         self._peft: Any = None
+        self._dtype = choose_dtype(str(settings.get("dtype") or "auto"))
+        self._whole: tuple[str, Any] = ("", None)
         self._prefixes = Prefixes()
         self._token_table: Any = None
         self._grammars: dict[str, Grammar] = {}
@@ -82,7 +88,7 @@ class LocalChat:
         Decoding is greedy, so the same batch gives the same texts; ``seed`` is set for models that draw numbers themselves.
         """
         grammar = self._grammar(schema) if schema is not None else None
-        with self._switched(adapter) as label:
+        with self._switched(adapter) as (label, model):
             began = time.perf_counter()
             prompts = [self._encode(request.messages) for request in requests]
             fits = [len(prompt) + limit <= self.context for prompt in prompts]
@@ -91,7 +97,7 @@ class LocalChat:
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                generate(self._model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
+                generate(model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),
@@ -117,8 +123,7 @@ class LocalChat:
 
     def _encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         # The same two steps as in training: template to text, text to ids, so that a prompt is the same tokens in both.
-        text = self._tokenizer.apply_chat_template([dict(message) for message in messages], add_generation_prompt=True, tokenize=False)
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._tokenizer(rendered(self._tokenizer, messages), add_special_tokens=False)["input_ids"]
         return ids
 
     def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
@@ -133,15 +138,29 @@ class LocalChat:
         return self._grammars[key]
 
     @contextmanager
-    def _switched(self, adapter: Path | None) -> Iterator[str]:
-        """Switch to an adapter, or to the base; yield a label for what is switched on."""
-        if adapter is not None:
-            yield self._switch_on(adapter)
+    def _switched(self, adapter: Path | None) -> Iterator[tuple[str, Any]]:
+        """Switch to an adapter, to a whole model or to the base; yield a label for what is switched on, and the model that answers."""
+        if adapter is not None and not (adapter / ADAPTER).is_file() and (adapter / WHOLE).is_file():
+            yield self._load_whole(adapter)
+        elif adapter is not None:
+            yield self._switch_on(adapter), self._model
         elif self._peft is None:
-            yield "base"
+            yield "base", self._model
         else:
             with self._peft.disable_adapter():
-                yield "base"
+                yield "base", self._model
+
+    def _load_whole(self, folder: Path) -> tuple[str, Any]:
+        """Return a label and the fully tuned model in ``folder``. Raises ``WeightsError`` when it is not one of this base's form."""
+        stat = (folder / WHOLE).stat()
+        stamp = f"{folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+        if self._whole[0] != stamp:
+            self._whole = ("", None)
+            model = read_model(folder, AutoModelForCausalLM, self._dtype)
+            if model.config.vocab_size != self._model.config.vocab_size:
+                raise WeightsError(f"{folder}: was tuned from another model than {self.name}", "type: groundtune tune")
+            self._whole = (stamp, model)
+        return stamp, self._whole[1]
 
     def _switch_on(self, folder: Path) -> str:
         """Load the adapter in ``folder`` where that was not done, switch to it, and return its name. Raises ``WeightsError``."""
@@ -162,5 +181,5 @@ class LocalChat:
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Return the tokens that end a reply: the model's own, and the tokenizer's."""
     named = getattr(model.generation_config, "eos_token_id", None)
-    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id, end_of_turn(tokenizer)}
     return frozenset(int(end) for end in ends if end is not None)
