@@ -139,6 +139,8 @@ def costs(
         adapters = _adapters(latest.inputs if latest else {})
         reference = reference or (latest.choice or latest.fallback if latest else None)
     arms = project.arms
+    if reference is None and settings.needs.model_fields_set:
+        reference = next((arm.name for arm in arms if _approach(arm) == advice(project).approach), None)
     inputs = gather(
         settings,
         folder=project.folder,
@@ -159,6 +161,13 @@ def costs(
         seed=settings.project.seed,
         reference=reference,
     )
+
+
+def _approach(arm: Arm) -> str:
+    """Return which of the approaches of the first recommendation an arm is."""
+    if arm.adapter is not None:
+        return "hybrid" if arm.retrieves else "tuned"
+    return "rag" if arm.retrieves else "prompt"
 
 
 def write_sheet(project: Project) -> Path:

@@ -149,26 +149,33 @@ def items(found: Costed) -> Grid:
     rows = []
     for name in found.arms:
         one = found.bills[name]
-        rows.append((name, *(number(one.running[item] + one.once.get(item, 0.0) / one.horizon) for item in ITEMS)))
+        rows.append((name, *(_amount(one.running[item] + one.once.get(item, 0.0) / one.horizon) for item in ITEMS)))
     return Grid(head=(f"{found.currency} a month", *ITEMS), rows=tuple(rows), note="")
 
 
 def crossings(found: Costed) -> Grid:
-    """Return a row for each break-even of the reference with another arm."""
+    """Return a row for each break-even of the reference with another arm; the note says of the others which arm is cheaper at any."""
     rows = []
+    never: dict[tuple[str, str], list[str]] = {}
     for item in found.crossings:
+        if item.value is None and item.all is None:
+            never.setdefault((item.below, item.axis), []).append(item.versus if item.below == item.arm else item.arm)
+            continue
         other = item.versus if item.below == item.arm else item.arm
-        if item.value is None:
-            said, at = f"{item.below} is cheaper at any", "none"
-        else:
-            said, at = f"{item.below} below, {other} above", _short(item.value)
         spread = "–" if item.all is None else f"{_short(item.all.low)} to {_short(item.all.high)}"
         sure = "–" if item.measured is None else f"{_short(item.measured.low)} to {_short(item.measured.high)}"
+        at = "none" if item.value is None else _short(item.value)
+        said = f"{item.below} at any" if item.value is None else f"{item.below} below, {other} above"
         rows.append((f"{item.arm} and {item.versus}", AXES[item.axis], at, said, spread, sure, f"{item.share:.0%}"))
+    notes = ["Everything else as it is. A range is of the draws that have a break-even."]
+    for axis, words in AXES.items():
+        said = [f"{name} is cheaper than {', '.join(others)}" for (name, on), others in never.items() if on == axis]
+        if said:
+            notes.append(f"Whatever the {words}: {'; '.join(said)}.")
     return Grid(
         head=("arms", "break-even in", "at", "cheaper", "its range", "by measurement alone", "draws with one"),
         rows=tuple(rows),
-        note="Everything else as it is. A range is of the draws that have a break-even; where few have one, one arm is cheaper at any.",
+        note=" ".join(notes),
     )
 
 
@@ -212,6 +219,11 @@ def _source(known: Known) -> str:
 
 def _money(value: float, found: Costed) -> str:
     return f"{number(value)} {found.currency}"
+
+
+def _amount(value: float) -> str:
+    """Write money; what is less than a hundredth says so."""
+    return f"< {0.01:g}" if 0 < value < 0.005 else number(value)
 
 
 def _short(value: float) -> str:
