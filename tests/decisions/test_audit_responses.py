@@ -169,6 +169,17 @@ def test_a_quote_that_stands_nowhere_is_proposed_and_one_but_for_typography_is_n
     assert proposed(response('Press "Save" twice, then "OK".', passages)) == []  # names of buttons are no quotes
 
 
+def test_in_json_only_the_quote_field_and_typographic_quotes_are_quotes() -> None:
+    passages = ["Refunds are paid within the first month."]
+    assert proposed(response('{"quote": "Refunds are paid", "answer": "They pay it back rather soon."}', passages)) == []
+    assert proposed(response('{"quote": "Refunds are never paid", "answer": "No."}', passages)) == [("wrong fact", "quote")]
+    assert proposed(response('{"answer": "It says “refunds are never paid”."}', passages)) == [("wrong fact", "quote")]
+    assert proposed(response('{"quote": "Refunds are never paid', passages)) == [("wrong format", "format")]
+    assert proposed(response('{"said": "Refunds are never paid"}', passages), House(documents={}, quote_field="said")) == [
+        ("wrong fact", "quote")
+    ]
+
+
 def test_form_is_checked_where_json_is_wanted_or_begun() -> None:
     schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
     house = House(documents={}, schema=schema)

@@ -112,6 +112,7 @@ def _house(project: Project) -> House:
             for old, new in sorted(older.items())
         ),
         schema=content.schema,
+        quote_field=answers.quote_field,
         refuses=lambda said: refuses(said, phrases),
     )
 

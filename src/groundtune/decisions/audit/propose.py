@@ -24,7 +24,8 @@ _ORDER: tuple[Label, ...] = ("should have refused", "wrong format", "wrong fact"
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f]\d+)*(?![\w])")
 _LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
-_QUOTED = re.compile(r"“([^”\n]{8,600})”|\"([^\"\n]{8,600})\"|«([^»\n]{8,600})»|„([^“”\n]{8,600})[“”]")
+_QUOTED = re.compile(r"“([^”\n]{8,600})”|«([^»\n]{8,600})»|„([^“”\n]{8,600})[“”]")
+_STRAIGHT = re.compile(r"\"([^\"\n]{8,600})\"")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _SPELLED = {
     name: str(value)
@@ -54,11 +55,12 @@ class Replaced:
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """What checkers know of the project: its documents by name, which of them are replaced, the reply schema, and what a refusal is."""
+    """What checkers know of the project: its documents by name, which of them are replaced, the form of replies, and what a refusal is."""
 
     documents: Mapping[str, str]
     replaced: Sequence[Replaced] = ()
     schema: Mapping[str, Any] | None = None
+    quote_field: str = "quote"
     refuses: Callable[[str], bool] = lambda said: False
 
 
@@ -135,15 +137,28 @@ def _sources(response: Response, house: House) -> tuple[str, list[str]]:
     return "document", list(house.documents.values())
 
 
+def _quotes(response: Response, house: House) -> list[str]:
+    """Return what an answer gives as somebody's words. In JSON, straight quotes are its own, and one field is a quote."""
+    text = response.answer
+    found = [next(group for group in match.groups() if group) for match in _QUOTED.finditer(text)]
+    if not text.lstrip().startswith(("{", "[")):
+        found += [match[1] for match in _STRAIGHT.finditer(text)]
+    else:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return found
+        quoted = value.get(house.quote_field) if isinstance(value, dict) else None
+        found += [quoted] if isinstance(quoted, str) else []
+    return [quote for quote in found if len(quote.split()) >= 3]
+
+
 def _quote(response: Response, house: House) -> Iterator[Proposal]:
     where, texts = _sources(response, house)
     if not texts:
         return
-    for match in _QUOTED.finditer(response.answer):
-        quote = next(group for group in match.groups() if group)
-        if len(quote.split()) < 3 or locate(quote, response.question) is not None:
-            continue
-        if all(locate(quote, text) is None for text in texts):
+    for quote in _quotes(response, house):
+        if locate(quote, response.question) is None and all(locate(quote, text) is None for text in texts):
             yield Proposal("wrong fact", "quote", f"“{_cut(quote)}” stands in no {where}")
 
 
@@ -168,7 +183,7 @@ def _age(response: Response, house: House) -> Iterator[Proposal]:
     shown = {passage.document for passage in response.passages if passage.document}
     given = numbers_in(response.answer)
     words = set(_WORD.findall(f"{response.question} {response.answer}".casefold()))
-    quotes = [next(group for group in match.groups() if group) for match in _QUOTED.finditer(response.answer)]
+    quotes = _quotes(response, house)
     for pair in house.replaced:
         if pair.older in shown and pair.newer not in shown:
             yield Proposal("wrong fact", "staleness", f"was shown {pair.older}, which {pair.newer} takes the place of")
