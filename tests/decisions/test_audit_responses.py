@@ -446,3 +446,18 @@ def test_shares_count_settled_labels_only_and_disputes_are_shown() -> None:
     alike: dict[str, Any] = dict.fromkeys(names, "not a failure")
     same = audited(Labels(sample=labels.sample, by={"ana": alike, "ben": alike}, proposed={}, seconds=()))
     assert same.agreements[0].kappa is None and "one and the same label" in same.agreements[0].reason
+
+
+def test_a_verdict_that_hangs_on_what_people_dispute_is_too_close_to_say() -> None:
+    names = tuple(f"response:{number}" for number in range(60))
+    sample = Sample(source="log", rows=60, seed=7, responses=names)
+    ana: dict[str, Any] = {name: "wrong fact" if number < 30 else "wrong tone" for number, name in enumerate(names[:40])}
+
+    def verdict(ben: dict[str, Any]) -> Any:
+        return audited(Labels(sample=sample, by={"ana": ana, "ben": ben}, proposed={}, seconds=())).points
+
+    assert verdict({}) == verdict(dict(ana)) == "facts"
+    # Three facts that the other calls a matter of form leave facts ahead; twelve do not.
+    assert verdict({name: "wrong format" for name in names[:3]}) == "facts"
+    assert verdict({name: "wrong format" for name in names[:12]}) is None
+    assert verdict({name: "not a failure" for name in names[:2]}) == "facts"

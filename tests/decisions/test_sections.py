@@ -22,7 +22,7 @@ EVIL = "<script>alert(1)</script> | & \n## x"
 SECTION = Section(
     title="Costs",
     lines=("rag is the cheapest.", EVIL),
-    grids=(Grid(head=("arm", "a month"), rows=(("rag", "120"), (EVIL, "7")), note="In EUR."), Grid(head=("x",), rows=())),
+    grids=(Grid(head=("arm", "a month"), rows=(("rag", "120"), (EVIL, "7")), note="In EUR.", title=EVIL), Grid(head=("x",), rows=())),
     bars=Bars(title=EVIL, unit="EUR", middle=100.0, rows=(("label_hour", 80.0, 150.0), (EVIL, 120.0, 90.0))),
 )
 DECISION = replace(
@@ -47,7 +47,7 @@ def test_a_record_from_before_there_were_sections_has_none(tmp_path: Path) -> No
         {"title": 3},
         {"lines": "x"},
         {"grids": {}},
-        {"grids": [{"head": ["a"], "rows": [["x", "y"]], "note": ""}]},
+        {"grids": [{"head": ["a"], "rows": [["x", "y"]], "note": "", "title": ""}]},
         {"grids": [{"head": ["a"], "rows": [["x"]]}]},
         {"bars": {"title": "x", "unit": "y", "middle": 1, "rows": [["x", 1]]}},
         {"bars": {"title": "x", "unit": "y", "middle": "no", "rows": []}},
@@ -84,3 +84,11 @@ def test_the_tornado_has_two_bars_a_row_that_meet_at_the_middle() -> None:
     assert bars[1][1] > bars[0][1]
     assert tornado(Bars(title="", unit="", middle=1.0, rows=())) == ""
     assert "nan" not in tornado(Bars(title="t", unit="u", middle=0.0, rows=(("x", 0.0, 0.0),)))
+
+
+def test_a_long_table_is_behind_its_title() -> None:
+    rows = tuple((f"row {number}", "x") for number in range(sections.FOLDED + 1))
+    long = Section(title="t", grids=(Grid(head=("a", "b"), rows=rows, title="All rows"),))
+    assert f"<details><summary>All rows ({len(rows)} rows)</summary>" in sections.html(long)
+    assert "<details>" not in sections.html(replace(long, grids=(replace(long.grids[0], rows=rows[1:]),)))
+    assert markdown(replace(DECISION, sections=(long,))).count("| row") == len(rows)

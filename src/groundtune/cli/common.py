@@ -59,7 +59,7 @@ def grid(made: Grid, most: int = 110) -> None:
     """Print a table of a section below an empty line, columns of words to the left, wide cells cut, and its note."""
     cells = [[cell if len(cell) <= most else cell[: most - 1] + "…" for cell in row] for row in made.rows]
     words = {place for place in range(len(made.head)) if not place or sum(len(row[place].split()) > 3 for row in cells) * 2 > len(cells)}
-    say()
+    say(f"\n{made.title}" if made.title else "")
     table(list(made.head), cells, words)
     if made.note:
         say(made.note)

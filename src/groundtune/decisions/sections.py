@@ -13,6 +13,8 @@ from typing import Any
 from groundtune.decisions.plots import tornado
 from groundtune.types import Bars, Grid, Section
 
+FOLDED = 15  # rows above which a table of the page is behind its title
+
 
 def markdown(section: Section, cell: Callable[[str], str]) -> str:
     """Return the section as Markdown; ``cell`` keeps a text on its line. A drawing's numbers are in the section's tables."""
@@ -20,6 +22,8 @@ def markdown(section: Section, cell: Callable[[str], str]) -> str:
     if section.lines:
         parts.append("\n".join(f"- {cell(line)}" for line in section.lines))
     for grid in section.grids:
+        if grid.title:
+            parts.append(f"### {cell(grid.title)}")
         rows = [grid.head, ("---",) * len(grid.head), *grid.rows]
         parts.append("\n".join("| " + " | ".join(item if item == "---" else cell(item) for item in row) + " |" for row in rows))
         if grid.note:
@@ -36,9 +40,12 @@ def html(section: Section) -> str:
     for grid in section.grids:
         head = "".join(f"<th>{escape(name)}</th>" for name in grid.head)
         rows = "".join(f"<tr>{_cells(row)}</tr>" for row in grid.rows)
-        shown.append(f'<div class="scroll"><table class="grid"><tr>{head}</tr>{rows}</table></div>')
-        if grid.note:
-            shown.append(f'<p class="note">{escape(grid.note)}</p>')
+        note = f'<p class="note">{escape(grid.note)}</p>' if grid.note else ""
+        made = f'<div class="scroll"><table class="grid"><tr>{head}</tr>{rows}</table></div>{note}'
+        if len(grid.rows) > FOLDED:
+            shown.append(f"<details><summary>{escape(grid.title)} ({len(grid.rows)} rows)</summary>{made}</details>")
+        else:
+            shown.append((f"<h3>{escape(grid.title)}</h3>" if grid.title else "") + made)
     return f"<section>{''.join(shown)}</section>"
 
 
@@ -68,7 +75,7 @@ def _grid(row: Any) -> Grid:
     rows = tuple(_texts(item) for item in given["rows"])
     if any(len(item) != len(head) for item in rows):
         raise ValueError("a row of a table has not as many cells as its head")
-    return Grid(head=head, rows=rows, note=_text(given["note"]))
+    return Grid(head=head, rows=rows, note=_text(given["note"]), title=_text(given["title"]))
 
 
 def _bars(row: Any) -> Bars:

@@ -51,13 +51,14 @@ class Labels:
 
     def settled(self) -> dict[str, Label]:
         """Return the label of each response of the sample on which all who labelled it agree."""
-        return {item: given[0] for item, given in self._given().items() if len(set(given)) == 1}
+        return {item: given[0] for item, given in self.given().items() if len(set(given)) == 1}
 
     def disputed(self) -> tuple[str, ...]:
         """Return the responses of the sample that two people labelled differently."""
-        return tuple(item for item, given in self._given().items() if len(set(given)) > 1)
+        return tuple(item for item, given in self.given().items() if len(set(given)) > 1)
 
-    def _given(self) -> dict[str, list[Label]]:
+    def given(self) -> dict[str, list[Label]]:
+        """Return all labels of each response of the sample that has any, one a labeller."""
         wanted = self.sample.responses if self.sample else ()
         given = {item: [labels[item] for labels in self.by.values() if item in labels] for item in wanted}
         return {item: labels for item, labels in given.items() if labels}

@@ -42,7 +42,7 @@ def shares(found: Audited) -> Grid:
     rows = [(name, str(share.count), str(share)) for name, share in found.shares.items()]
     rows.append(("all failures", str(found.failures.count), str(found.failures)))
     rows.append(("facts among failures of fact, form or tone", str(found.facts.count), str(found.facts)))
-    return Grid(head=("label", "answers", "share (95 %, Wilson)"), rows=tuple(rows), note="")
+    return Grid(head=("label", "answers", "share (95 %, Wilson)"), rows=tuple(rows), title="Labels")
 
 
 def agreements(found: Audited) -> Grid:
@@ -51,6 +51,7 @@ def agreements(found: Audited) -> Grid:
     return Grid(
         head=("labellers", "same label", "Cohen's kappa (95 %)"),
         rows=rows,
+        title="Agreement",
         note="Kappa is agreement beyond chance: 0 is what chance would give, 1 is always. A verdict on labels that people disagree about is"
         " as unsure as they are.",
     )

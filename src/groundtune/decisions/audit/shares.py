@@ -100,6 +100,12 @@ def audited(labels: Labels) -> Audited:
     telling = about_facts + sum(counts[label] for label in BEHAVIOUR)
     failures, facts = wilson(failing, n), wilson(about_facts, telling)
     points, verdict, needed = _verdict(n, failures, facts)
+    if points is not None and not _stands(labels, about_facts, telling - about_facts, points):
+        verdict = (
+            f"Too close to say: two people disagree about {len(disputed)} answers, and the verdict hangs on those. Without them,"
+            f" facts are {facts} of the failures of fact, form or tone."
+        )
+        points = None
     confirmed = [item in labels.proposed[name][:1] for name, item in settled.items() if labels.proposed.get(name)]
     seconds = sorted(labels.seconds)
     return Audited(
@@ -118,6 +124,23 @@ def audited(labels: Labels) -> Audited:
         accepted=wilson(sum(confirmed), len(confirmed)),
         median_seconds=seconds[len(seconds) // 2] if seconds else None,
     )
+
+
+def _stands(labels: Labels, facts: int, behaviour: int, points: Points) -> bool:
+    """Return whether a verdict stays the same whichever of their labels counts for the answers that people dispute."""
+    given = [labels.given()[item] for item in labels.disputed()]
+
+    def at(first: tuple[Label, ...], second: tuple[Label, ...]) -> tuple[int, int]:
+        """Count each disputed answer as one of the first if anybody says so, else as one of the second only if all say so."""
+        ones = sum(any(label in first for label in item) for item in given)
+        return ones, sum(all(label in second for label in item) for item in given)
+
+    for more_facts in (True, False):
+        ones, others = at(FACTS, BEHAVIOUR) if more_facts else at(BEHAVIOUR, FACTS)
+        counted = (facts + ones, behaviour + others) if more_facts else (facts + others, behaviour + ones)
+        if sum(counted) and points_of(wilson(counted[0], sum(counted))) != points:
+            return False
+    return True
 
 
 def points_of(facts: Share) -> Points | None:

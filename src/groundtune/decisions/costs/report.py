@@ -87,15 +87,19 @@ def section(found: Costed) -> Section:
 def lines(found: Costed) -> list[str]:
     """Return what the tables come to."""
     given = found.inputs
-    cheapest, bill_ = found.cheapest, found.bills[found.cheapest]
-    low_high = found.ranges[cheapest]
+    cheapest, name = found.cheapest, found.reference
+    one, spread = found.bills[name], found.ranges[name]
+    each = "" if one.thousand is None else f", {number(one.thousand)} per 1,000 answers"
     said = [
-        f"{cheapest} is the cheapest: {_money(bill_.month, found)} a month (95 % of {DRAWS:,} draws: {number(low_high.low)} to"
-        f" {number(low_high.high)}) for {given['questions_a_month'].value:,.0f} answers over {given['horizon_months'].value:g} months."
+        f"{name} costs {_money(one.month, found)} a month (95 % of {DRAWS:,} draws: {number(spread.low)} to {number(spread.high)}){each}:"
+        f" {given['questions_a_month'].value:,.0f} answers a month, over {given['horizon_months'].value:g} months."
     ]
-    if found.reference != cheapest:
-        more = found.bills[found.reference].month - bill_.month
-        said.append(f"{found.reference} costs {_money(more, found)} a month more than that.")
+    if name == cheapest:
+        said.append(f"{name} is the cheapest arm.")
+    else:
+        said.append(
+            f"{cheapest} is the cheapest arm, at {_money(found.bills[cheapest].month, found)} a month, whatever its answers are worth."
+        )
     counts = {state: sum(known.state == state for known in given.values()) for state in ("measured", "assumed")}
     unedited = f"{counts['assumed']} are assumptions that nobody has edited (groundtune costs --write makes the sheet)"
     said.append(
@@ -131,7 +135,7 @@ def bills(found: Costed) -> Grid:
                 "–" if one.thousand is None else number(one.thousand),
                 number(one.month),
                 f"{number(spread.low)} to {number(spread.high)}",
-                "not measured" if sure is None else f"{number(sure.low)} to {number(sure.high)}",
+                _alone(sure),
                 number(sum(one.once.values())),
                 number(one.month * one.horizon),
             )
@@ -141,7 +145,15 @@ def bills(found: Costed) -> Grid:
         f"In {found.currency}; a month holds its part of what is paid once. Range: the middle 95 % of {DRAWS:,} draws of every number"
         " within its own range; by measurement alone: only what the pilot measured is drawn."
     )
-    return Grid(head=head, rows=tuple(rows), note=note)
+    return Grid(head=head, rows=tuple(rows), note=note, title="What each arm costs")
+
+
+def _alone(sure: Range | None) -> str:
+    if sure is None:
+        return "not measured"
+    return (
+        "hangs on nothing measured" if sure.high - sure.low < 1e-9 * max(1.0, sure.high) else f"{number(sure.low)} to {number(sure.high)}"
+    )
 
 
 def items(found: Costed) -> Grid:
@@ -150,7 +162,7 @@ def items(found: Costed) -> Grid:
     for name in found.arms:
         one = found.bills[name]
         rows.append((name, *(_amount(one.running[item] + one.once.get(item, 0.0) / one.horizon) for item in ITEMS)))
-    return Grid(head=(f"{found.currency} a month", *ITEMS), rows=tuple(rows), note="")
+    return Grid(head=(f"{found.currency} a month", *ITEMS), rows=tuple(rows), title="What a month is paid for")
 
 
 def crossings(found: Costed) -> Grid:
@@ -176,6 +188,7 @@ def crossings(found: Costed) -> Grid:
         head=("arms", "break-even in", "at", "cheaper", "its range", "by measurement alone", "draws with one"),
         rows=tuple(rows),
         note=" ".join(notes),
+        title="Break-evens",
     )
 
 
@@ -192,7 +205,9 @@ def tornado(found: Costed) -> Grid:
         for item in found.swings
     )
     head = ("what moves it", "from, to", f"{found.reference} at the low end", "at the high end", "cheapest arm")
-    return Grid(head=head, rows=rows, note=f"{found.currency} a month; each number alone, the others as they are.")
+    return Grid(
+        head=head, rows=rows, note=f"{found.currency} a month; each number alone, the others as they are.", title="What it hangs on"
+    )
 
 
 def sheet(found: Costed) -> Grid:
@@ -202,7 +217,11 @@ def sheet(found: Costed) -> Grid:
     for name, known in ranked:
         spread = f"{_short(known.low)} to {_short(known.high)}" if known.high > known.low else "–"
         rows.append((name, _short(known.value), spread, about(name, found), known.state, _source(known)))
-    return Grid(head=("number", "value", "range", "what it is", "state", "source"), rows=tuple(rows), note="")
+    return Grid(
+        head=("number", "value", "range", "what it is", "state", "source"),
+        rows=tuple(rows),
+        title="Every number behind the costs, with its source",
+    )
 
 
 def about(name: str, found: Costed) -> str:

@@ -131,8 +131,9 @@ def verdict_of(answers: Answers) -> str:
 def flips_of(answers: Answers) -> Iterator[Flip]:
     """Yield up to three changes of answers that change the verdict, the smallest first, each found by weighing again.
 
-    Single answers first: by how far the other answer is from the given one (an unanswered question is one step from any), then by
-    how clear the changed verdict is. Where fewer than two single answers change it, pairs of answers are tried.
+    Single answers come first, of those the ones that lead to another approach, then by how far the other answer is from the given one (an
+    unanswered question is one step from any), then by how clear the changed verdict is. Pairs of answers are tried only where fewer than
+    two single ones change it.
     """
     now = verdict_of(answers)
     keys = [key for key in answers if key in WEIGHTS]
@@ -157,7 +158,8 @@ def flips_of(answers: Answers) -> Iterator[Flip]:
         # A pair in which one answer alone is enough says nothing new.
         rest = [key for key in keys if key not in singles]
         found += [best for pair in combinations(rest, 2) if (best := min(changes(pair), key=lambda item: item[:2], default=None))]
-    found.sort(key=lambda item: (len(item[2]), item[0], item[1], keys.index(next(iter(item[2])))))
+    # Another approach says more than another thing to mend first, of which all three are a step away from any desk in order.
+    found.sort(key=lambda item: (len(item[2]), item[3].startswith("fix"), item[0], item[1], keys.index(next(iter(item[2])))))
     for _, _, change, verdict in found[:MOST_FLIPS]:
         yield Flip(answers=change, verdict=verdict)
 

@@ -66,6 +66,7 @@ def skill_matrix(needs: NeedsTable) -> Grid:
     return Grid(
         head=("skill", "the team has", *(f"{NAMES[option]} takes" for option in OPTIONS)),
         rows=tuple(rows),
+        title="What the team has, and what each approach takes",
         note="Levels: none, some (has done it once), strong (does it as routine). What an approach takes is an assumption.",
     )
 
@@ -80,4 +81,4 @@ def ownership(needs: NeedsTable, approach: Option, fallback_owner: str = "") -> 
         note = f"{unowned} of {len(rows)} duties have no owner: name them in [needs.owners] before launch."
         if fallback_owner:
             note += f" Until then they fall to {fallback_owner}."
-    return Grid(head=("duty", "what it is", "how often", "owner"), rows=tuple(rows), note=note)
+    return Grid(head=("duty", "what it is", "how often", "owner"), rows=tuple(rows), note=note, title="Who owns it after launch")

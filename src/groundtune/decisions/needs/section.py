@@ -62,7 +62,7 @@ def points(advice: Advice) -> Grid:
         )
     )
     rows.append(("all together", *(f"{advice.totals[option]:d}" for option in OPTIONS), ""))
-    return Grid(head=("answer", *(NAMES[option] for option in OPTIONS), "why"), rows=tuple(rows))
+    return Grid(head=("answer", *(NAMES[option] for option in OPTIONS), "why"), rows=tuple(rows), title="What each answer speaks for")
 
 
 def _signed(weight: int) -> str:
