@@ -92,7 +92,16 @@ def test_every_flip_flips_and_where_none_is_named_no_single_answer_does(answers:
                 assert verdict_of({**answers, key: answer}) == now
     singles = {key for key in answers if key in WEIGHTS for answer in possible(key) if verdict_of({**answers, key: answer}) != now}
     named = [next(iter(flip.answers)) for flip in flips if len(flip.answers) == 1]
-    assert len(named) == min(3, len(singles)) and set(named) <= singles
+    assert set(named) <= singles and len(set(named)) == len(named)
+    assert len(named) >= min(2, len(singles)) and (len(flips) == 3 or len(named) == len(singles))
+    to_approach = [not flip.verdict.startswith("fix") for flip in flips]
+    assert to_approach == sorted(to_approach, reverse=True)
+
+
+def test_where_no_single_answer_leads_to_another_approach_a_pair_that_does_comes_first() -> None:
+    [pair, *others] = flips_of(answers_of(DESK))
+    assert len(pair.answers) == 2 and pair.verdict == "hybrid"
+    assert [flip.verdict.startswith("fix") for flip in others] == [True, True]
 
 
 @settings(max_examples=60, deadline=None)

@@ -181,9 +181,9 @@ def crossings(found: Costed) -> Grid:
         rows.append((f"{item.arm} and {item.versus}", AXES[item.axis], at, said, spread, sure, f"{item.share:.0%}"))
     notes = ["Everything else as it is. A range is of the draws that have a break-even."]
     for axis, words in AXES.items():
-        said = [f"{name} is cheaper than {', '.join(others)}" for (name, on), others in never.items() if on == axis]
-        if said:
-            notes.append(f"Whatever the {words}: {'; '.join(said)}.")
+        always = [f"{name} is cheaper than {', '.join(others)}" for (name, on), others in never.items() if on == axis]
+        if always:
+            notes.append(f"Whatever the {words}: {'; '.join(always)}.")
     return Grid(
         head=("arms", "break-even in", "at", "cheaper", "its range", "by measurement alone", "draws with one"),
         rows=tuple(rows),

@@ -128,40 +128,54 @@ def verdict_of(answers: Answers) -> str:
     return f"fix the {first[0]} first" if first else NAMES[approach_of(answers)]
 
 
-def flips_of(answers: Answers) -> Iterator[Flip]:
-    """Yield up to three changes of answers that change the verdict, the smallest first, each found by weighing again.
+def flips_of(answers: Answers) -> list[Flip]:
+    """Return up to three changes of answers that change the verdict, each found by weighing again.
 
-    Single answers come first, of those the ones that lead to another approach, then by how far the other answer is from the given one (an
-    unanswered question is one step from any), then by how clear the changed verdict is. Pairs of answers are tried only where fewer than
-    two single ones change it.
+    Single answers that lead to another approach come first, by how far the other answer is from the given one (an unanswered question is
+    one step from any), then by how clear the changed verdict is. Where there is none, the best pair of answers that does so comes first.
+    Then the single answers that bring up something to mend first; and pairs, where all that is fewer than two.
     """
-    now = verdict_of(answers)
     keys = [key for key in answers if key in WEIGHTS]
-
-    def changes(chosen: tuple[str, ...]) -> Iterator[tuple[int, int, dict[str, str], str]]:
-        options: list[dict[str, str]] = [{}]
-        for key in chosen:
-            options = [{**before, key: answer} for before in options for answer in possible(key) if answer != answers[key]]
-        for change in options:
-            changed = {**answers, **change}
-            verdict = verdict_of(changed)
-            if verdict != now:
-                yield sum(_steps(answers, key, answer) for key, answer in change.items()), -_lead(changed), change, verdict
-
-    found: list[tuple[int, int, dict[str, str], str]] = []
-    for key in keys:
-        best = min(changes((key,)), key=lambda item: item[:2], default=None)
-        if best is not None:
-            found.append(best)
-    singles = {key for item in found for key in item[2]}
-    if len(found) < 2:
+    singles = [best for key in keys if (best := min(_changes(answers, (key,)), key=_rank, default=None))]
+    pairs: list[_Change] = []
+    if len(singles) < 2 or all(item.mends for item in singles):
         # A pair in which one answer alone is enough says nothing new.
-        rest = [key for key in keys if key not in singles]
-        found += [best for pair in combinations(rest, 2) if (best := min(changes(pair), key=lambda item: item[:2], default=None))]
-    # Another approach says more than another thing to mend first, of which all three are a step away from any desk in order.
-    found.sort(key=lambda item: (len(item[2]), item[3].startswith("fix"), item[0], item[1], keys.index(next(iter(item[2])))))
-    for _, _, change, verdict in found[:MOST_FLIPS]:
-        yield Flip(answers=change, verdict=verdict)
+        enough = {key for item in singles for key in item.answers}
+        rest = [key for key in keys if key not in enough]
+        pairs = [best for pair in combinations(rest, 2) if (best := min(_changes(answers, pair), key=_rank, default=None))]
+        pairs = [item for item in sorted(pairs, key=_rank) if not item.mends or len(singles) < 2]
+        pairs = pairs[: max(1, MOST_FLIPS - len(singles))]
+    found = sorted([*singles, *pairs], key=_rank)
+    return [Flip(answers=item.answers, verdict=item.verdict) for item in found[:MOST_FLIPS]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Changed answers with their verdict: whether that is something to mend first, how many steps they are away, and its lead."""
+
+    answers: Mapping[str, str]
+    verdict: str
+    mends: bool
+    steps: int
+    lead: int
+
+
+def _rank(change: _Change) -> tuple[bool, int, int, int]:
+    return change.mends, len(change.answers), change.steps, -change.lead
+
+
+def _changes(answers: Answers, chosen: tuple[str, ...]) -> Iterator[_Change]:
+    """Yield every change of all the chosen answers that changes the verdict."""
+    now = verdict_of(answers)
+    options: list[dict[str, str]] = [{}]
+    for key in chosen:
+        options = [{**before, key: answer} for before in options for answer in possible(key) if answer != answers[key]]
+    for change in options:
+        changed = {**answers, **change}
+        verdict = verdict_of(changed)
+        if verdict != now:
+            steps = sum(_steps(answers, key, answer) for key, answer in change.items())
+            yield _Change(change, verdict, bool(firsts_of(changed)), steps, _lead(changed))
 
 
 def _lead(answers: Answers) -> int:
