@@ -414,10 +414,61 @@ class CostsTable(Table):
     """Prices in one currency. A local model costs machine time, a remote one tokens."""
 
     currency: str = Field("EUR", description="what the prices are in")
+    sheet: str = Field("costs.toml", description="file of cost assumptions; groundtune costs --write makes one with every default")
     machine_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="price of an hour of this machine")
     embedding_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens embedded (endpoint)")
     prompt_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens read (endpoint)")
     completion_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens written (endpoint)")
+
+
+Skill = Literal["retrieval", "evaluation", "labelling", "training", "serving", "security"]
+Duty = Literal["documents", "examples", "model", "releases", "incidents", "budget"]
+
+
+class NeedsTable(Table):
+    """What the feature has to do, and with whom. A key that is left out is not known yet.
+
+    ``groundtune decide --interview`` asks for all of it and writes this table; the recommendation says which open answer could change it.
+    """
+
+    knowledge: Literal["none", "some", "most"] | None = Field(None, description="how many answers need facts that only your documents hold")
+    churn: Literal["yearly", "quarterly", "monthly", "weekly", "daily"] | None = Field(
+        None, description="how often the facts in those answers change"
+    )
+    citations: Literal["none", "helpful", "required", "audited"] | None = Field(
+        None, description="whether an answer must name its source, and whether somebody audits that"
+    )
+    access: Literal["everyone", "groups", "person"] | None = Field(None, description="who may read what: all of it, by group, or by person")
+    task: Literal["stable", "drifting", "new"] | None = Field(None, description="whether what is asked for stays the same")
+    output: Literal["free", "style", "schema"] | None = Field(
+        None, description="how strict the form of an answer is: free, a house style, or a fixed schema"
+    )
+    latency: Literal["batch", "seconds", "instant"] | None = Field(
+        None, description="how long an answer may take: hours, seconds, or under a second"
+    )
+    volume: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(None, description="answers a month")
+    examples: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(None, description="labelled examples of good answers")
+    documents: Literal["none", "scattered", "mostly", "clean"] | None = Field(
+        None, description="whether the documents are there, current and free of contradictions"
+    )
+    sensitivity: Literal["public", "internal", "personal", "regulated"] | None = Field(
+        None, description="the most sensitive kind of data in documents and examples"
+    )
+    failures: Literal["facts", "behaviour", "mixed"] | None = Field(
+        None, description="what is wrong with today's answers; groundtune audit measures it, and its result takes the place of this"
+    )
+    questions: Literal["clear", "vague"] | None = Field(None, description="whether those who ask say what they need")
+    live: Literal["none", "some", "most"] | None = Field(
+        None, description="how many answers need a value or an action of another system, such as the state of an order"
+    )
+    after_launch: Literal["named", "shared", "nobody"] | None = Field(None, description="who answers for it after launch")
+    skills: dict[Skill, Literal["none", "some", "strong"]] = Field(
+        default_factory=dict,
+        description="the team's hands: a skill = none, some or strong; groundtune decide --interview names them",
+    )
+    owners: dict[Duty, str] = Field(
+        default_factory=dict, description="who does it after launch: documents, examples, model, releases, incidents, budget"
+    )
 
 
 class Settings(Table):
@@ -441,3 +492,4 @@ class Settings(Table):
     arms: list[ArmTable] = Field(min_length=1)
     rubric: RubricTable = RubricTable()
     costs: CostsTable = CostsTable()
+    needs: NeedsTable = Field(default_factory=lambda: NeedsTable.model_validate({}))

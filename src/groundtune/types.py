@@ -283,6 +283,36 @@ class Estimate:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table of a section: every row has as many cells as ``head``; the first column names the row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """A tornado: each row is ``(name, value at the low end, value at the high end)`` about the value ``middle``, all in ``unit``."""
+
+    title: str
+    unit: str
+    middle: float
+    rows: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    bars: Bars | None = None
+
+
 Verdict = Literal["ship", "can't tell", "none passes"]
 
 
@@ -291,7 +321,8 @@ class Decision:
     """The verdict on one evaluation by a rubric written beforehand.
 
     ``choice`` is the arm to ship, or ``None``. ``questions_needed`` is the number of further questions that would settle a
-    "can't tell". ``inputs`` are the fingerprints of everything that went in; ``not_covered`` what nobody measured.
+    "can't tell". ``inputs`` are the fingerprints of everything that went in; ``not_covered`` what nobody measured. ``sections`` is what
+    is known beside the evidence: needs, audit, costs.
     """
 
     id: str
@@ -310,6 +341,7 @@ class Decision:
     revisit_on: date
     inputs: Mapping[str, str]
     supersedes: str | None = None
+    sections: tuple[Section, ...] = ()
 
 
 # ── what is kept ──

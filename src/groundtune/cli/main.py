@@ -14,6 +14,8 @@ VERBS = {
     "init": "make a new project folder",
     "check": "read everything, report every problem, estimate the pilot",
     "lock": "lock the test set, the rubric and the arms",
+    "audit": "label what is wrong with logged answers of today's system",
+    "costs": "what each arm would cost, and what that hangs on",
     "ingest": "documents → chunks → index",
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "access": "apply, report or explain who may read what",

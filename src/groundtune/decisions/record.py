@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
+from groundtune.decisions import sections
 from groundtune.decisions.markdown import markdown
 from groundtune.errors import StateError
 from groundtune.files import plain, write_atomic, write_json
@@ -40,6 +41,7 @@ def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
         lifted, version = _LIFTS[version](lifted), version + 1
     if version != SCHEMA:
         raise StateError(f"{where}: has schema {version!r}; this version reads up to {SCHEMA}", "type: pip install --upgrade groundtune")
+    lifted.setdefault("sections", [])  # records of schema 1 that were written before there were any
     try:
         _same_keys(lifted, Decision)
         estimates = tuple(_estimate(item) for item in lifted["estimates"])
@@ -49,7 +51,8 @@ def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
             raise ValueError(f"verdict is {lifted['verdict']!r}")
         if not isinstance(lifted["inputs"], Mapping):
             raise ValueError("inputs is not a table")
-        return Decision(**{**lifted, **dates, **lists, "estimates": estimates, "inputs": dict(lifted["inputs"])})
+        beside = tuple(sections.from_row(item) for item in lifted["sections"])
+        return Decision(**{**lifted, **dates, **lists, "estimates": estimates, "inputs": dict(lifted["inputs"]), "sections": beside})
     except (KeyError, TypeError, ValueError) as error:
         raise StateError(f"{where}: not a decision record: {error}", hint) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from groundtune.decisions.page import Evidence, page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
+from groundtune.project import before
 from groundtune.project import lock as locks
 from groundtune.types import Decision, Estimate
 
@@ -45,15 +47,16 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         owner=settings.project.owner,
         made_on=today,
         revisit_on=today + timedelta(days=settings.project.revisit_days),
-        inputs={**evaluation.inputs, "groundtune": __version__},
+        inputs={**evaluation.inputs, **before.fingerprints(project), "groundtune": __version__},
         not_run=evaluation.not_run,
         assumptions=_assumptions(relocked),
         not_covered=_not_covered(project, evaluation),
         currency=settings.costs.currency,
         looks=evaluation.looks,
     )
+    beside = before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback)
     folder = project.folder / "decisions"
-    decision = record.write(draft, folder)
+    decision = record.write(replace(draft, sections=beside), folder)
     html = page(
         decision,
         Evidence(

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.store import Store
+    from groundtune.decisions.costs.report import Costed
+    from groundtune.decisions.needs.advise import Advice
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
     from groundtune.passages.retrieve import Steps
+    from groundtune.project.before import Audit
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
     from groundtune.project.ingest import Ingested
     from groundtune.project.models import Models
     from groundtune.project.pilot import Piloted
+    from groundtune.project.what_if import WhatIf
     from groundtune.records.ledger import Ledger
 
 STATE = ".groundtune"
@@ -300,6 +304,30 @@ class Project:
         from groundtune.project.decide import decide
 
         return decide(self, evaluation or self.evaluate())
+
+    def advise(self) -> Advice:
+        """Return the first recommendation by ``[needs]``, before anything is measured."""
+        from groundtune.project.before import advice
+
+        return advice(self)
+
+    def audit(self, file: Path, *, size: int = 200, seed: int | None = None, labels: Path | None = None) -> Audit:
+        """Read logged answers and draw the sample that people are to label. The labels are in the file that the audit names."""
+        from groundtune.project.before import open_audit
+
+        return open_audit(self, file, size=size, seed=self.settings.project.seed if seed is None else seed, labels=labels)
+
+    def costs(self) -> Costed:
+        """Reckon every arm's costs from the sheet of assumptions and what the latest decision measured."""
+        from groundtune.project.before import costs
+
+        return costs(self)
+
+    def what_if(self, changes: Mapping[str, str]) -> WhatIf:
+        """Return recommendation, verdict and costs as they would be with the changes; nothing is measured again or written."""
+        from groundtune.project.what_if import what_if
+
+        return what_if(self, changes)
 
     def pilot(self, *, relock: bool = False) -> Piloted:
         """Check, lock, ingest, tune, evaluate, decide. Broken off, the same call goes on where it stopped."""

@@ -137,6 +137,11 @@ _ALL = (
         "Seconds from the question to the whole answer, retrieval included.",
         spent.spent(lambda answer: answer.seconds.total, "s"),
     ),
+    _spent(
+        "machine_seconds",
+        "Seconds of a machine for one answer: its share of its batch, and its own search.",
+        spent.spent(spent.machine_seconds, "s"),
+    ),
     _spent("prompt_tokens", "Tokens that the model read.", spent.spent(lambda answer: answer.prompt_tokens, "tokens")),
     _spent("completion_tokens", "Tokens that the model wrote.", spent.spent(lambda answer: answer.completion_tokens, "tokens")),
     _spent("cost", "Money for one answer, in the project's currency.", spent.spent(lambda answer: answer.cost, "in money")),

@@ -83,7 +83,10 @@ def thinned(rows: list[Kept], most: int | None, seed: int, left_out: Counter[str
 def closed(
     rows: Sequence[Row | Pair], left_out: Mapping[str, int], documents: Mapping[str, Document], own: Mapping[str, frozenset[str]]
 ) -> TrainSet:
-    """Return the rows as a set with its readers; ``own`` holds those that a row's example names itself. Raises ``StateError`` when there is no row, or nobody who may read all of them."""
+    """Return the rows as a set with its readers; ``own`` holds those that a row's example names itself.
+
+    Raises ``StateError`` when there is no row, or nobody who may read all of them.
+    """
     if not rows:
         raise StateError("no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check")
     document_ids = tuple(sorted({item for row in rows for item in row.document_ids}))
