@@ -304,7 +304,7 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Annex:
     """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing."""
 
     title: str
@@ -341,7 +341,7 @@ class Decision:
     revisit_on: date
     inputs: Mapping[str, str]
     supersedes: str | None = None
-    sections: tuple[Section, ...] = ()
+    sections: tuple[Annex, ...] = ()
 
 
 # ── what is kept ──

@@ -16,10 +16,10 @@ from groundtune.decisions import record, sections
 from groundtune.decisions.markdown import markdown
 from groundtune.decisions.plots import tornado
 from groundtune.errors import StateError
-from groundtune.types import Bars, Grid, Section
+from groundtune.types import Annex, Bars, Grid
 
 EVIL = "<script>alert(1)</script> | & \n## x"
-SECTION = Section(
+SECTION = Annex(
     title="Costs",
     lines=("rag is the cheapest.", EVIL),
     grids=(Grid(head=("arm", "a month"), rows=(("rag", "120"), (EVIL, "7")), note="In EUR.", title=EVIL), Grid(head=("x",), rows=())),
@@ -88,7 +88,7 @@ def test_the_tornado_has_two_bars_a_row_that_meet_at_the_middle() -> None:
 
 def test_a_long_table_is_behind_its_title() -> None:
     rows = tuple((f"row {number}", "x") for number in range(sections.FOLDED + 1))
-    long = Section(title="t", grids=(Grid(head=("a", "b"), rows=rows, title="All rows"),))
+    long = Annex(title="t", grids=(Grid(head=("a", "b"), rows=rows, title="All rows"),))
     assert f"<details><summary>All rows ({len(rows)} rows)</summary>" in sections.html(long)
     assert "<details>" not in sections.html(replace(long, grids=(replace(long.grids[0], rows=rows[1:]),)))
     assert markdown(replace(DECISION, sections=(long,))).count("| row") == len(rows)

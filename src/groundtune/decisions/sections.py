@@ -1,6 +1,6 @@
 """A section of a decision → Markdown, a part of the page, and back from its record.
 
-Section(title="Costs", lines=("rag is the cheapest …",), grids=(Grid(head=("arm", "a month"), rows=(("rag", "120"),)),))
+Annex(title="Costs", lines=("rag is the cheapest …",), grids=(Grid(head=("arm", "a month"), rows=(("rag", "120"),)),))
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from html import escape
 from typing import Any
 
 from groundtune.decisions.plots import tornado
-from groundtune.types import Bars, Grid, Section
+from groundtune.types import Annex, Bars, Grid
 
 FOLDED = 15  # rows above which a table of the page is behind its title
 
 
-def markdown(section: Section, cell: Callable[[str], str]) -> str:
+def markdown(section: Annex, cell: Callable[[str], str]) -> str:
     """Return the section as Markdown; ``cell`` keeps a text on its line. A drawing's numbers are in the section's tables."""
     parts = [f"## {cell(section.title)}"]
     if section.lines:
@@ -31,7 +31,7 @@ def markdown(section: Section, cell: Callable[[str], str]) -> str:
     return "\n\n".join(parts)
 
 
-def html(section: Section) -> str:
+def html(section: Annex) -> str:
     """Return the section as a part of the page; every text is escaped."""
     lines = "".join(f"<li>{escape(line)}</li>" for line in section.lines)
     shown = [f"<h2>{escape(section.title)}</h2>", f"<ul>{lines}</ul>" if lines else ""]
@@ -53,13 +53,13 @@ def _cells(row: Sequence[str]) -> str:
     return f"<th>{escape(row[0])}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
 
 
-def from_row(row: Any) -> Section:
+def from_row(row: Any) -> Annex:
     """Return the section that a record holds. Raises ``ValueError`` or ``TypeError`` for anything else."""
-    given = _table(row, Section)
+    given = _table(row, Annex)
     lines, grids, bars = given["lines"], given["grids"], given["bars"]
     if not isinstance(grids, list):
         raise ValueError("the grids of a section are not a list")
-    return Section(
+    return Annex(
         title=_text(given["title"]),
         lines=_texts(lines),
         grids=tuple(_grid(item) for item in grids),

@@ -31,7 +31,7 @@ from groundtune.errors import GroundtuneError, InputError
 from groundtune.files import file_sha256, fingerprint, write_atomic
 from groundtune.project.estimate import tokens_in
 from groundtune.tables import NeedsTable, Settings
-from groundtune.types import Arm, Estimate, Section
+from groundtune.types import Annex, Arm, Estimate
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -208,9 +208,9 @@ def _tuning_seconds(project: Project, arms: Sequence[Arm], adapters: Mapping[str
 # ── on the decision ──
 
 
-def sections(project: Project, estimates: Sequence[Estimate], inputs: Mapping[str, str], choice: str | None) -> tuple[Section, ...]:
+def sections(project: Project, estimates: Sequence[Estimate], inputs: Mapping[str, str], choice: str | None) -> tuple[Annex, ...]:
     """Return the sections of a decision: needs where any is stated, each audit, and the costs with what was measured."""
-    found: list[Section] = []
+    found: list[Annex] = []
     needs = project.settings.needs
     measured = audits(project)
     if needs.model_fields_set or measured:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from groundtune.decisions.audit.shares import Agreement, Audited
-from groundtune.types import Grid, Section
+from groundtune.types import Annex, Grid
 
 TITLE = "Audit of today's answers"
 
 
-def section(found: Audited) -> Section:
+def section(found: Audited) -> Annex:
     """Return the section: the verdict, the shares, and how far people agree. No words of any answer are in it."""
     grids = [shares(found)]
     if found.agreements:
         grids.append(agreements(found))
-    return Section(title=TITLE, lines=tuple(lines(found)), grids=tuple(grids))
+    return Annex(title=TITLE, lines=tuple(lines(found)), grids=tuple(grids))
 
 
 def lines(found: Audited) -> list[str]:

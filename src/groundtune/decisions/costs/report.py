@@ -10,7 +10,7 @@ from groundtune.decisions.costs.defaults import BY_NAME
 from groundtune.decisions.costs.sheet import Inputs, Known
 from groundtune.decisions.costs.spend import ITEMS, Bill, bill, values_of
 from groundtune.decisions.wording import number
-from groundtune.types import Arm, Bars, Grid, Section
+from groundtune.types import Annex, Arm, Bars, Grid
 
 TITLE = "Costs"
 AXES: Mapping[Axis, str] = {"questions_a_month": "answers a month", "updates_a_month": "updates of the documents a month"}
@@ -69,9 +69,9 @@ def costed(
     )
 
 
-def section(found: Costed) -> Section:
+def section(found: Costed) -> Annex:
     """Return the section: the bills, what they are made of, break-evens, the tornado, and every number behind them."""
-    return Section(
+    return Annex(
         title=TITLE,
         lines=tuple(lines(found)),
         grids=(bills(found), items(found), crossings(found), tornado(found), sheet(found)),

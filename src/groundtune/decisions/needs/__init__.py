@@ -1,1 +1,1 @@
-"""Needs → a first recommendation, before anything is measured: NeedsTable → Advice → Section."""
+"""Needs → a first recommendation, before anything is measured: NeedsTable → Advice → Annex."""

@@ -6,14 +6,14 @@ from groundtune.decisions.needs.advise import FIRSTS, Advice, Flip, answer_words
 from groundtune.decisions.needs.people import ownership, skill_matrix
 from groundtune.decisions.needs.weights import NAMES, OPTIONS, START
 from groundtune.tables import NeedsTable
-from groundtune.types import Grid, Section
+from groundtune.types import Annex, Grid
 
 TITLE = "Needs, before anything was measured"
 
 
-def section(needs: NeedsTable, advice: Advice, owner: str = "") -> Section:
+def section(needs: NeedsTable, advice: Advice, owner: str = "") -> Annex:
     """Return the section: the recommendation, what would change it, what to try first, the points, the skills and the owners."""
-    return Section(
+    return Annex(
         title=TITLE,
         lines=tuple(lines(advice)),
         grids=(points(advice), skill_matrix(needs), ownership(needs, advice.approach, owner)),
