@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access import principals as access
 from groundtune.answers.prompt import prompt_hash, reply_text
 from groundtune.answers.reply import refuses
-from groundtune.errors import ExampleError, StateError, UnknownName
+from groundtune.errors import ExampleError, GroundtuneError, StateError, UnknownName
 from groundtune.examples import forms, intake, load, preferences, records
 from groundtune.examples import rows as stored_rows
 from groundtune.examples.load import PREFERENCES, STATUSES
@@ -19,6 +18,8 @@ from groundtune.examples.rows import Reading, Stored
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, write_atomic
 from groundtune.project.content import read_documents
+from groundtune.project.people import directory_of
+from groundtune.tuning.rows import Row
 from groundtune.types import Document, Principal
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class Curation:
         self.project = project
         self.settings = project.settings
         self.place = project.folder / self.settings.examples.path
-        self.principals: Mapping[str, Principal] = access.load(project.folder / self.settings.access.file)
-        found, self.document_problems = read_documents(project.folder, self.settings)
-        self.documents: Mapping[str, Document] = {document.id: document for document in found}
+        directory = directory_of(project.folder, self.settings)
+        self.principals: Mapping[str, Principal] = directory.principals
+        found = read_documents(project.folder, self.settings, directory)
+        self.document_problems: Sequence[GroundtuneError] = found.problems
+        self.documents: Mapping[str, Document] = found.documents
         name = self.settings.examples.schema_file
         self.schema: Mapping[str, Any] | None = load_schema(project.folder / name) if name else None
 
@@ -191,7 +194,13 @@ class Curation:
         if adapter not in self.settings.tuning:
             raise UnknownName.of("adapter", adapter, list(self.settings.tuning), "name a [tuning.*] table of groundtune.toml")
         rows = rows_for(self.project, adapter)
-        made = [{"messages": [*map(dict, row.messages), {"role": "assistant", "content": row.completion}]} for row in rows.rows]
+        if self.settings.tuning[adapter].objective != "sft":
+            raise StateError(f"{adapter} learns from preferences", f"type: groundtune examples export {path} --form preference")
+        made = [
+            {"messages": [*map(dict, row.messages), {"role": "assistant", "content": row.completion}]}
+            for row in rows.rows
+            if isinstance(row, Row)
+        ]
         return self._written(form, path, made, Counter(dict(rows.left_out)), [rows.readers])
 
     def _pairs(self, path: Path, statuses: Sequence[str]) -> Exported:
