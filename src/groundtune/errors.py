@@ -9,7 +9,8 @@ GroundtuneError
 │   └── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
-│   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   ├── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   └── StaleCalibration  the abstention was calibrated for another index version, search, prompt or model
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
 │   └── EndpointError  a remote model timed out, refused or answered nonsense
@@ -84,6 +85,10 @@ class LockedError(StateError):
 
 class StaleIndex(StateError):
     """The index does not match what the project now asks for, or what the ledger says it holds."""
+
+
+class StaleCalibration(StateError):
+    """An arm's abstention was calibrated for something else than what would answer now: its threshold means nothing there."""
 
 
 class ModelError(GroundtuneError):

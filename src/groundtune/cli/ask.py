@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from groundtune.access import conditions
 from groundtune.cli.common import opened, say, say_json, verb
 
 if TYPE_CHECKING:
-    from groundtune.types import Answer
+    from groundtune.types import Abstention, Answer, Conflict
 
 
 @click.command("ask")
@@ -25,11 +26,33 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="narrow the documents: version=5, version=4|5, audience!=staff, date>=2025-03, date<=2025-06",
 )
-@click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE.jsonl",
+    help='the conversation before the question: {"role": "user" or "assistant", "content": "…"}, one a line',
+)
+@click.option(
+    "--why", is_flag=True, help="show why it was given or withheld, the passages, the rule that let each be seen, the exact prompt"
+)
 @verb
-def command(folder: str, as_json: bool, shown: str | None, question: str, arm: str, asker: str, filters: tuple[str, ...], why: bool) -> int:
+def command(
+    folder: str,
+    as_json: bool,
+    shown: str | None,
+    question: str,
+    arm: str,
+    asker: str,
+    filters: tuple[str, ...],
+    history: Path | None,
+    why: bool,
+) -> int:
     """Answer one question with citations."""
-    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=conditions.read(filters))
+    from groundtune.answers.history import load
+
+    before = load(history) if history else ()
+    answer = opened(folder, shown).ask(question, arm=arm, asker=asker, filter=conditions.read(filters), history=before)
     if as_json:
         say_json(answer)
         return 1 if answer.failure else 0
@@ -55,12 +78,36 @@ def _print(answer: Answer) -> None:
             "  "
             + ", ".join(f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value)
         )
+    for conflict in answer.conflicts:
+        _print_conflict(conflict)
     times = answer.seconds
     tokens = f"{answer.prompt_tokens}+{answer.completion_tokens} tokens"
     say(f"  {answer.arm}, {answer.model}, {times.total:.2f} s (search {times.retrieval * 1000:.0f} ms), {tokens}")
 
 
+def _print_conflict(conflict: Conflict) -> None:
+    say(f"  the passages disagree{', the newer one first' if conflict.newer else ''}:")
+    for item in (conflict.first, conflict.second):
+        version = f", version {item.version}" if item.version else ""
+        dated = ", ".join(part for part in (item.date, item.place) if part)
+        say(f"    {item.says}: “{' '.join(item.text.split())}”")
+        say(f"      ({item.document_id.removeprefix('document:')}{version}{', ' if dated else ''}{dated})")
+
+
+def _print_abstention(abstention: Abstention) -> None:
+    sure = ""
+    if abstention.probability is not None and abstention.threshold is not None:
+        sure = f": {abstention.probability:.3f} sure that the passages hold the answer, {abstention.threshold:.3f} is asked for"
+    say(f"\n{abstention.state}{sure}" + (f" ({abstention.calibration})" if abstention.calibration else ""))
+    for name, value in sorted(abstention.signals.items()):
+        say(f"  {name}: {value:.4g}")
+    if abstention.withheld:
+        say(f"  withheld: {abstention.withheld}")
+
+
 def _print_why(answer: Answer) -> None:
+    if answer.abstention is not None:
+        _print_abstention(answer.abstention)
     say("\npassages")
     if not answer.passages:
         say("  none")

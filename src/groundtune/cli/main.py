@@ -17,6 +17,7 @@ VERBS = {
     "ingest": "documents → chunks → index",
     "index": "list, verify, diff, promote, rollback, gc or tune index versions",
     "ask": "answer one question, and show why",
+    "calibrate": "fit when an arm says that it does not know, on the dev questions",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",
     "decide": "apply the rubric and write the decision",
