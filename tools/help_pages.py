@@ -36,7 +36,8 @@ def verbs() -> str:
     parts = [
         "# Verbs\n",
         "In the order of the work. Exit codes: 0 done; 1 a finding (`groundtune decide`: no arm passes; `groundtune index verify`"
-        " and `promote`: the version differs; `groundtune ask`: no answer); 2 something to mend; 130 interrupted.\n",
+        " and `promote`: the version differs; `groundtune calibrate`: no threshold; `groundtune ask`: no answer);"
+        " 2 something to mend; 130 interrupted.\n",
         "\n".join(lines) + "\n",
         "```text\n" + group.get_help(above) + "\n```\n",
     ]

@@ -11,7 +11,8 @@ GroundtuneError
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
 │   ├── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
-│   └── HalfWritten    a model version or an export was broken off while it was written
+│   ├── HalfWritten    a model version or an export was broken off while it was written
+│   └── StaleCalibration  the abstention was calibrated for another index version, search, prompt or model
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
 │   ├── OtherBase      an adapter was made for another base model than the project's
@@ -97,6 +98,10 @@ class StaleIndex(StateError):
 
 class HalfWritten(StateError):
     """A model version or an export was broken off while it was written; nothing of it is used."""
+
+
+class StaleCalibration(StateError):
+    """An arm's abstention was calibrated for something else than what would answer now: its threshold means nothing there."""
 
 
 class ModelError(GroundtuneError):

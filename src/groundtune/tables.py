@@ -291,6 +291,25 @@ class PassagesTable(Table):
     parts: Annotated[int, Field(ge=0, le=8)] = Field(0, description="questions into which the chat model may split one, each searched for")
 
 
+class AbstainTable(Table):
+    """When an answer is withheld, once ``groundtune calibrate`` has been run. What is said instead is ``fallback`` of [answers]."""
+
+    target: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="share of the dev questions without an answer that may be answered all the same"
+    )
+    on: Literal["value", "bound"] = Field(
+        "value", description="what has to meet the target: the share itself, or its upper bound (95 %, one-sided)"
+    )
+    answerable_field: str = Field("answerable", description="the reply's true-or-false field on whether there is an answer, if it has one")
+
+
+class FlareTable(Table):
+    """Searching again for what the model was unsure of in its draft, for arms that retrieve. Needs a model that tells probabilities."""
+
+    rounds: Annotated[int, Field(ge=0, le=3)] = Field(0, description="times that a draft is looked up and written anew, at most; 0 is off")
+    below: Annotated[float, Field(gt=0, lt=1)] = Field(0.4, description="probability of a token below which its sentence is looked up")
+
+
 class TuningTable(Table):
     """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
 
@@ -486,6 +505,8 @@ class Settings(Table):
     index: IndexTable = Field(default_factory=lambda: IndexTable.model_validate({}))
     rerank: RerankTable = RerankTable()
     passages: PassagesTable = PassagesTable()
+    abstain: AbstainTable = Field(default_factory=lambda: AbstainTable.model_validate({}))
+    flare: FlareTable = Field(default_factory=lambda: FlareTable.model_validate({}))
     tuning: dict[str, TuningTable] = Field(default_factory=dict)
     models: ModelsTable = Field(default_factory=lambda: ModelsTable.model_validate({}))
     gates: list[PromotionGateTable] = Field(default_factory=list)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from math import exp
 from typing import Any, Literal
 
 # ── who asks, and what there is to know ──
@@ -112,7 +113,8 @@ class Passage:
 
     ``score`` is the fused score; ``found_by`` holds the rank (from 1) in each search that found it; ``similarity`` is the cosine
     with the question, or ``None`` when no vector search ran; ``allowed_by`` names the reader groups that let the asker see it.
-    ``rule`` says in words which rule made these its readers; empty where nobody asked.
+    ``rule`` says in words which rule made these its readers; empty where nobody asked. ``scores`` holds what the search by words gave the
+    question (``bm25``), the fusion (``fused``) and a reranker (``rerank``).
     """
 
     chunk: Chunk
@@ -122,6 +124,7 @@ class Passage:
     found_by: Mapping[str, int]
     allowed_by: tuple[str, ...]
     rule: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 # ── what is asked, and how it is answered ──
@@ -206,6 +209,57 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A sentence of a passage at ``document.text[start:end]``; ``says`` is its figure ("4 hours").
+
+    ``version`` and ``date`` are what its document says of itself, empty where it says nothing.
+    """
+
+    document_id: str
+    chunk_id: str
+    text: str
+    start: int
+    end: int
+    says: str
+    version: str = ""
+    date: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two sentences about the same that give different figures. ``newer`` is whether their versions or dates put the first one later.
+
+    ``why`` says how the two were paired, in words.
+    """
+
+    first: Statement
+    second: Statement
+    newer: bool
+    why: str
+
+
+Abstained = Literal["answered", "declined", "below threshold", "nothing found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """Why an answer was given or withheld.
+
+    ``nothing found``: no passage, so nothing was asked; ``below threshold``: less sure than the calibration asks for, so that the
+    project's fallback stands in the answer's place and ``withheld`` holds what the model had written (empty where it was not asked);
+    ``declined``: the model's own refusal. ``probability`` is that of the passages holding the answer, ``None`` without a calibration.
+    """
+
+    state: Abstained
+    probability: float | None = None
+    threshold: float | None = None
+    calibration: str = ""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    withheld: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What an arm said. ``failure`` is why there is no answer; a failed answer counts against its arm, in the open.
 
@@ -213,7 +267,8 @@ class Answer:
     is the part a person reads: the reply's answer field, else the raw text. ``cited`` holds only quotes that were found;
     ``quoted`` is what the model offered as a quote, found or not. ``refused`` is whether it declines to answer. ``fallback``
     marks a refusal made without asking the model, because nothing was found. ``unsupported`` holds the sentences that no shown
-    passage supports, where the project has them flagged, or left out of ``said``.
+    passage supports, where the project has them flagged, or left out of ``said``. ``abstention`` is why it was given or withheld, where
+    that was judged; ``conflicts`` are passages that contradict each other in a figure.
     """
 
     id: str
@@ -238,6 +293,82 @@ class Answer:
     example_id: str | None = None
     messages: tuple[Mapping[str, str], ...] = ()
     unsupported: tuple[str, ...] = ()
+    abstention: Abstention | None = None
+    conflicts: tuple[Conflict, ...] = ()
+
+
+# ── when it is not given ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One signal of a calibration: its log-odds are ``weight * (value - mean) / scale``, the latter between -3 and 3.
+
+    So a signal far from all that was seen says no more than one at the edge of it.
+    """
+
+    mean: float
+    scale: float
+    weight: float
+
+    def scaled(self, value: float) -> float:
+        """Return how many spreads a value lies from the mean, at most 3."""
+        return max(-3.0, min(3.0, (value - self.mean) / self.scale))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A logistic regression on standardised signals."""
+
+    intercept: float = 0.0
+    terms: Mapping[str, Term] = field(default_factory=dict)
+
+    def probability(self, signals: Mapping[str, float]) -> float:
+        """Return the probability, 0 to 1 and neither of them; an absent signal counts as its mean."""
+        parts = (term.weight * term.scaled(signals[name]) for name, term in sorted(self.terms.items()) if name in signals)
+        # Log-odds of 30 are as sure as a float can tell from certain; a threshold of 1 refuses everything.
+        return 1 / (1 + exp(-max(-30.0, min(30.0, self.intercept + sum(parts)))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """What one threshold does to the dev questions.
+
+    ``false_answers`` of those without an answer are answered (``false_rate``, ``false_upper``: one-sided 95 % bound);
+    ``answered_answerable`` of those with one are; ``coverage`` is the share of all that is answered, and ``risk`` the share of these
+    that no evidence shown supports, ``None`` where nothing is answered.
+    """
+
+    threshold: float | None
+    false_answers: int
+    false_rate: float
+    false_upper: float
+    answered_answerable: int
+    coverage: float
+    risk: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """How sure one has to be to answer, or why that is not known (``state`` and ``reason``).
+
+    ``curve`` goes from the lowest threshold up; ``chosen`` is its point at ``threshold``; ``checked`` is the same for thresholds that
+    were each chosen without the questions they are applied to (so it has no one ``threshold``). ``needed`` is how many questions
+    without an answer would bring the bound within the target at the rate seen, where that can be told.
+    """
+
+    state: Literal["measured", "too few", "out of reach"]
+    reason: str
+    answerable: int
+    unanswerable: int
+    target: float
+    on: str
+    threshold: float | None = None
+    chosen: CurvePoint | None = None
+    checked: CurvePoint | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    weights: Weights = field(default_factory=Weights)
+    needed: int | None = None
 
 
 # ── what it was worth ──

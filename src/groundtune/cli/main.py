@@ -21,6 +21,7 @@ VERBS = {
     "access": "apply, report or explain who may read what",
     "ask": "answer one question, and show why",
     "examples": "import, export, audit, synthesize or review examples; what more of them would buy",
+    "calibrate": "fit when an arm says that it does not know, on the dev questions",
     "tune": "training examples → adapters",
     "models": "list, show, compare, promote, rollback, retire or export tuned versions",
     "evaluate": "answer and score the test questions by every arm",

@@ -13,8 +13,9 @@ from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
 from groundtune.files import fingerprint, write_json, write_lines
 from groundtune.project.arms import arm_named, tools_for, why_not_run
+from groundtune.project.calibrations import with_switches
 from groundtune.scores.scorer import Context, score_all
-from groundtune.types import Answer, Arm, Example, Score
+from groundtune.types import Answer, Arm, Example, Score, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -51,7 +52,8 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         arm.name: tools_for(arm, chat=project.chat, house=project.house, content=content, retrieve=retrieve, versions=versions)
         for arm in arms
     }
-    keys = {arm.name: _arm_key(project, arm, tools[arm.name], index) for arm in arms}
+    tools = {arm.name: with_switches(project, arm, tools[arm.name]) for arm in arms}
+    keys = {arm.name: arm_key(project, arm, tools[arm.name], index, "test") for arm in arms}
     inputs = {
         **project.described(),
         "rubric": lock.rubric,
@@ -61,6 +63,7 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         "embed": project.embed.fingerprint if retrieve else "none",
         "prompt": prompt_hash(project.house.instructions),
         **{f"adapter {name}": version.id for name, version in sorted(versions.items())},
+        **{f"abstention {name}": item.judge.id for name, item in tools.items() if item.judge is not None},
     }
     run = project.ledger.begin("evaluate", fingerprint(inputs, keys), inputs, settings.project.seed)
     project.ledger.look(lock.id, run.id, [arm.name for arm in arms])
@@ -110,12 +113,14 @@ def _index_id(project: Project) -> str:
     return version.id
 
 
-def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
-    """Return the fingerprint of all that an arm's answers to the test set depend on."""
+def arm_key(project: Project, arm: Arm, tools: Tools, index: str, split: Split) -> str:
+    """Return the fingerprint of all that an arm's answers to the questions of a split depend on."""
     content = project.content
+    # What was answered before there were these switches keeps its key.
+    switches = [item for item in (tools.judge and tools.judge.id, tools.again and [tools.again.rounds, tools.again.below]) if item]
     return fingerprint(
         arm,
-        content.split_fingerprint("test"),
+        content.split_fingerprint(split),
         {name: principal.groups for name, principal in content.principals.items()},
         index if arm.retrieves else None,
         [project.settings.passages.model_dump(), project.steps.identity] if arm.retrieves else None,
@@ -126,6 +131,7 @@ def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
         prompt_hash(tools.house.instructions),
         project.chat.fingerprint,
         project.settings.chat.batch,
+        *switches,
     )
 
 

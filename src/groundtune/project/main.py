@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from groundtune.models.embed import Embed
     from groundtune.passages.retrieve import Steps
     from groundtune.project.before import Audit
+    from groundtune.project.calibrate import Calibration
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
@@ -141,8 +142,11 @@ class Project:
             parts=table.parts,
         )
 
-    def retriever(self, limit: int | None = None) -> Retrieve:
-        """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
+    def retriever(self, limit: int | None = None, *, history: Sequence[Mapping[str, str]] = ()) -> Retrieve:
+        """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``.
+
+        ``history`` is the conversation before the question, by which ``passages.standalone`` rewrites it.
+        """
         from groundtune.chunks.build import open_live
         from groundtune.passages import retrieve as passages
         from groundtune.passages.newest import newest
@@ -161,6 +165,7 @@ class Project:
                 rrf_k=table.rrf_k,
                 filter=newest(filter, self.settings.documents.newest_wins) or None,
                 steps=steps,
+                history=history,
             )
             for note in found.notes:
                 self.progress.note(f"search: {note}")
@@ -284,14 +289,29 @@ class Project:
 
         return tune(self, names)
 
-    def ask(self, question: str, *, arm: str, asker: str | Principal, filter: Filter | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        *,
+        arm: str,
+        asker: str | Principal,
+        filter: Filter | None = None,
+        history: Sequence[Mapping[str, str]] = (),
+    ) -> Answer:
         """Answer one question. The answer holds its passages, which rule let each through, and the exact prompt.
 
-        ``asker`` is a name of the access file, or whom ``verified()`` returned.
+        ``asker`` is a name of the access file, or whom ``verified()`` returned. ``history`` is the conversation before it, as messages
+        with ``role`` (user or assistant) and ``content``; it permits nothing.
         """
         from groundtune.project.ask import ask
 
-        return ask(self, question, arm, asker, filter or {})
+        return ask(self, question, arm, asker, filter or {}, history)
+
+    def calibrate(self, arm: str = "rag", *, retrieval_only: bool = False) -> Calibration:
+        """Fit when an arm had better say that it does not know, on the dev questions, and keep it for the live index version."""
+        from groundtune.project.calibrate import calibrate
+
+        return calibrate(self, arm, retrieval_only=retrieval_only)
 
     def evaluate(self, arms: Sequence[str] | None = None) -> Evaluation:
         """Answer the locked test questions by every arm, and score the answers; what was answered before is not asked again."""

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM
 from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.batches import by_length
-from groundtune.models.chat import Completion, Request
+from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.local import attention
 from groundtune.models.local.adapters import ADAPTER, attach
 from groundtune.models.local.cache import Prefixes
@@ -92,7 +92,10 @@ class LocalChat:
             began = time.perf_counter()
             prompts = [self._encode(request.messages) for request in requests]
             fits = [len(prompt) + limit <= self.context for prompt in prompts]
-            rows = [Row(prompt=prompt, matcher=grammar.matcher() if grammar else None) for prompt in prompts]
+            rows = [
+                Row(prompt=prompt, matcher=grammar.matcher() if grammar else None, logprobs=[] if request.logprobs else None)
+                for prompt, request in zip(prompts, requests, strict=True)
+            ]
             runnable = [row for row, fit in zip(rows, fits, strict=True) if fit]
             spent = time.perf_counter() - began
             if runnable:
@@ -108,6 +111,7 @@ class LocalChat:
                 batch=len(runnable),
                 failure=row.failure,
                 truncated=row.truncated,
+                tokens=None if row.logprobs is None else self._pieces(row.tokens, row.logprobs),
             )
             if fit
             else self._too_long(len(row.prompt), limit, len(requests))
@@ -120,6 +124,19 @@ class LocalChat:
         return Completion(
             text="", prompt_tokens=tokens, completion_tokens=0, first_token_seconds=None, total_seconds=0.0, batch=batch, failure=why
         )
+
+    def _pieces(self, tokens: Sequence[int], logprobs: Sequence[float | None]) -> tuple[Token, ...]:
+        """Return what each token added to the text; a letter of several tokens comes with the last of them."""
+        pieces: list[Token] = []
+        done = ""
+        for number, logprob in enumerate(logprobs, start=1):
+            text = self._tokenizer.decode(tokens[:number], skip_special_tokens=True)
+            if number < len(tokens) and text.endswith("\ufffd"):
+                text = done
+            # Where a later token changes what an earlier one looked like, pieces no longer add up to the text.
+            pieces.append(Token(text[len(done) :] if text.startswith(done) else "", logprob))
+            done = text
+        return tuple(pieces)
 
     def _encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         # The same two steps as in training: template to text, text to ids, so that a prompt is the same tokens in both.
