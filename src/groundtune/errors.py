@@ -7,12 +7,16 @@ GroundtuneError
 │   ├── SourceError    a source of documents cannot be reached, or lists what cannot be trusted
 │   ├── ExampleError
 │   └── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
+│       └── UnknownMetric  a rubric or [scores] names a metric that nothing measures
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
+│   ├── NotComparable  two decisions were made on different test sets
+│   ├── BrokenLog      the decision log, or a record that it names, is not as it was written
 │   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
-│   └── EndpointError  a remote model timed out, refused or answered nonsense
+│   ├── EndpointError  a remote model timed out, refused or answered nonsense
+│   └── JudgeError     the judge is the model that wrote the answers, or its labels cannot be used
 ├── MissingExtra       an optional dependency is not installed
 ├── StorageError       the disk is full, or a file cannot be written
 └── Problems           several of the above, found in one pass
@@ -21,6 +25,7 @@ GroundtuneError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class GroundtuneError(Exception):
@@ -68,10 +73,14 @@ class UnknownName(InputError):
     """A name that nothing here goes by; the message lists the known ones."""
 
     @classmethod
-    def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> UnknownName:
+    def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> Self:
         """Build the message from what was asked for and what there is."""
         listed = ", ".join(sorted(known)) or "none"
         return cls(f"unknown {what} {name!r}; known: {listed}", hint)
+
+
+class UnknownMetric(UnknownName):
+    """A rubric or ``[scores]`` names a metric that nothing here or installed measures, or a plug-in that is none."""
 
 
 class StateError(GroundtuneError):
@@ -80,6 +89,14 @@ class StateError(GroundtuneError):
 
 class LockedError(StateError):
     """The test set, the rubric or the arms changed after they were locked."""
+
+
+class NotComparable(StateError):
+    """Two decisions were made on different test sets, so their numbers say nothing about each other."""
+
+
+class BrokenLog(StateError):
+    """The decision log, or a record that it names, is not as it was written and signed."""
 
 
 class StaleIndex(StateError):
@@ -96,6 +113,10 @@ class WeightsError(ModelError):
 
 class EndpointError(ModelError):
     """A remote model timed out, refused, or answered something that is not an answer."""
+
+
+class JudgeError(ModelError):
+    """The judge is the model that wrote the answers, or its rubric or the people's labels beside it cannot be used."""
 
 
 class MissingExtra(GroundtuneError):

@@ -19,6 +19,7 @@ VERBS = {
     "ask": "answer one question, and show why",
     "tune": "training examples → adapters",
     "evaluate": "answer and score the test questions by every arm",
+    "judge": "draw answers for people to label, beside a judge's verdicts",
     "decide": "apply the rubric and write the decision",
     "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",
 }
