@@ -126,7 +126,8 @@ def reproduce(project: Project, number: str) -> Reproduced:
         missing.append(f"the log's line of {decision.id}: whether its evidence is as it was cannot be told")
     elif kept is not None and run is not None and line["evidence"] != file_sha256(run / _name(decision.id)):
         differs.append(f"{run / _name(decision.id)} is not the one that was signed with the decision")
-    rescored, rescored_differs = 0, []
+    rescored = 0
+    rescored_differs: list[str] = []
     if run is not None and kept is not None:
         for name, digest in kept["digests"].items():
             if not (run / name).is_file():

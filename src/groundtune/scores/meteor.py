@@ -30,7 +30,8 @@ def of_words(mine: Sequence[str], theirs: Sequence[str]) -> float:
     precision, recall = len(pairs) / len(mine), len(pairs) / len(theirs)
     mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
     runs = 1 + sum((left + 1, right + 1) != after for (left, right), after in zip(pairs, pairs[1:], strict=False))
-    return (1 - GAMMA * (runs / len(pairs)) ** BETA) * mean
+    penalty: float = GAMMA * (runs / len(pairs)) ** BETA
+    return (1 - penalty) * mean
 
 
 def _pairs(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:

@@ -57,7 +57,7 @@ def _batch(model: Any, rows: Sequence[tuple[list[int], list[int]]]) -> list[list
         ids[number, : len(prompt) + len(said)] = torch.tensor(prompt + said)
         mask[number, : len(prompt) + len(said)] = 1
     hidden = model.base_model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
-    values = []
+    values: list[list[float]] = []
     for number, (prompt, said) in enumerate(rows):
         if not said:
             values.append([])
