@@ -8,7 +8,7 @@ from typing import Any
 
 from groundtune.errors import MissingExtra, UnknownName
 
-KINDS = ("loader", "source", "chat", "embed", "rerank", "index")
+KINDS = ("loader", "source", "chat", "embed", "rerank", "index", "scorer", "detector")
 
 
 @cache

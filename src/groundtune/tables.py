@@ -429,6 +429,47 @@ class RubricTable(Table):
     assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
 
 
+class ScoresTable(Table):
+    """What is measured beside the metrics that every evaluation has."""
+
+    metrics: list[str] = Field(
+        default_factory=list, description="metrics on demand or of installed packages; those that the rubric names are measured anyway"
+    )
+    detector: str = Field(
+        "meaning",
+        description="what tells whether passages bear out a sentence (grounded): words, meaning, likelihood, judge, or a detector plug-in:"
+        " lettucedetect, hhem, minicheck, or one that is installed",
+    )
+    detector_model: str | None = Field(None, description="folder or Hugging Face id of the detector plug-in's model; its own without it")
+
+
+class JudgeTable(Table):
+    """The judge: another chat model than the one that answers. Without ``use`` there is none."""
+
+    use: str | None = Field(None, description="chat plug-in of the judge: endpoint, local, or one that is installed")
+    model: str = Field("", description="folder or Hugging Face id (local), or the server's name for it (endpoint)")
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    context: Positive | None = Field(None, description="tokens of prompt and verdict together")
+    batch: Positive | None = Field(None, description="verdicts that are asked for at once, at most")
+    criteria: list[str] = Field(
+        default_factory=lambda: ["correct"],
+        description="what is judged: correct, supported, complete, to_the_point, or one of [judge.rubric]",
+    )
+    rubric: dict[str, str] = Field(
+        default_factory=dict, description="criteria of your own: a name, and a question about the answer whose good reply is yes"
+    )
+    repeats: Literal[1, 3, 5] = Field(1, description="times that each verdict is asked for; the majority counts")
+    labels: str | None = Field(
+        None, description="JSONL file of people's verdicts on some answers; with 50 or more, judged metrics are corrected by them"
+    )
+    max_new_tokens: Positive = Field(200, description="tokens that a verdict may have")
+
+
 class CostsTable(Table):
     """Prices in one currency. A local model costs machine time, a remote one tokens."""
 
@@ -512,5 +553,7 @@ class Settings(Table):
     gates: list[PromotionGateTable] = Field(default_factory=list)
     arms: list[ArmTable] = Field(min_length=1)
     rubric: RubricTable = RubricTable()
+    scores: ScoresTable = Field(default_factory=lambda: ScoresTable.model_validate({}))
+    judge: JudgeTable = Field(default_factory=lambda: JudgeTable.model_validate({}))
     costs: CostsTable = CostsTable()
     needs: NeedsTable = Field(default_factory=lambda: NeedsTable.model_validate({}))

@@ -25,6 +25,7 @@ VERBS = {
     "tune": "training examples → adapters",
     "models": "list, show, compare, promote, rollback, retire or export tuned versions",
     "evaluate": "answer and score the test questions by every arm",
+    "judge": "draw answers for people to label, beside a judge's verdicts",
     "decide": "apply the rubric and write the decision",
     "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",
 }

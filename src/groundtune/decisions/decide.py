@@ -243,11 +243,10 @@ def _costs(measured: Measured, chosen: Chosen, currency: str) -> list[str]:
     for name in dict.fromkeys([chosen.choice or chosen.best, chosen.fallback]):
         if name is None:
             continue
-        cost, seconds = measured.mean("cost", name).value, measured.mean("seconds_total", name).value
+        cost, seconds = measured.mean("cost", name).value, measured.mean("machine_seconds", name).value
         if cost is not None and seconds is not None:
-            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions, an answer after {number(seconds)} s")
-    rest = "on average, many questions being answered at once; one alone is answered sooner"
-    return [f"What it takes: {'; '.join(parts)} ({rest})."] if parts else []
+            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions, {number(seconds)} s of the machine for each")
+    return [f"What it takes: {'; '.join(parts)}."] if parts else []
 
 
 def _not_covered(chosen: Chosen, measured: Measured, rubric: Rubric, silent: Mapping[str, str]) -> list[str]:

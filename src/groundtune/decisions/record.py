@@ -20,7 +20,7 @@ from groundtune.files import plain, write_atomic, write_json
 from groundtune.types import Decision, Estimate, Evidenced, Verdict
 
 SCHEMA = 1
-_NAME = re.compile(r"^(\d{4,})-[a-z0-9-]+\.(?:json|md|html)$")
+NAME = re.compile(r"^(\d{4,})-[a-z0-9-]+\.(?:json|md|html)$")
 # From the schema number n to n + 1, for records written by earlier versions.
 _LIFTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -97,7 +97,7 @@ def write(decision: Decision, folder: Path, render: Callable[[Decision], str] = 
 def _numbered(folder: Path) -> list[tuple[Path, re.Match[str]]]:
     if not folder.is_dir():
         return []
-    return [(path, match) for path in folder.iterdir() if (match := _NAME.match(path.name))]
+    return [(path, match) for path in folder.iterdir() if (match := NAME.match(path.name))]
 
 
 def _slug(decision: Decision) -> str:

@@ -118,6 +118,21 @@ class LocalChat:
             for row, fit in zip(rows, fits, strict=True)
         ]
 
+    def encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Return a conversation's tokens after the chat template, up to where the model's own words begin."""
+        return self._encode(messages)
+
+    def encode_text(self, text: str) -> list[int]:
+        """Return the tokens of words that the model could say."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @contextmanager
+    def base(self) -> Iterator[Any]:
+        """Yield the base model with every adapter switched off."""
+        with self._switched(None):
+            yield self._model
+
     def _too_long(self, tokens: int, limit: int, batch: int) -> Completion:
         room = f"the context of {self.context:,} tokens of {self.name}"
         why = f"the prompt is {tokens:,} tokens; with {limit:,} for the answer that exceeds {room}"
