@@ -9,6 +9,8 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -150,51 +152,65 @@ def test_errors_are_two_lines_and_exit_code_two(folder: Path, arguments: list[st
     assert len(lines) == 2 and lines[0].startswith("error: ") and words in lines[0], done.stderr
 
 
+class Watched:
+    """A review in a terminal of its own; what was read is used up to the words that were waited for."""
+
+    def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
+        self.process = process
+        self.handle = handle
+        self._seen = b""
+
+    def until(self, words: str) -> None:
+        while words.encode() not in self._seen:
+            try:
+                part = os.read(self.handle, 4096)
+            except OSError:  # the other end was closed
+                part = b""
+            assert part, f"{words!r} was not shown, but: {self._seen.decode(errors='replace')}"
+            self._seen += part
+        self._seen = self._seen.partition(words.encode())[2]
+
+    def press(self, key: str) -> None:
+        # What is typed before the terminal gives single keys is thrown away.
+        while termios.tcgetattr(self.handle)[3] & termios.ICANON:
+            assert self.process.poll() is None
+            time.sleep(0.01)
+        os.write(self.handle, key.encode())
+
+
 @contextmanager
-def terminal(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def terminal(folder: Path) -> Iterator[Watched]:
     ours, theirs = pty.openpty()
-    base = [sys.executable, "-m", "groundtune", "examples", "review", "-p", str(folder), "--by", "ana", *arguments]
+    base = [sys.executable, "-m", "groundtune", "examples", "review", "-p", str(folder), "--by", "ana"]
     with subprocess.Popen(base, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         try:
-            yield process, ours
+            yield Watched(process, ours)
         finally:
             process.kill()
             os.close(ours)
 
 
-def until(handle: int, words: str) -> str:
-    seen = b""
-    while words.encode() not in seen:
-        try:
-            part = os.read(handle, 4096)
-        except OSError as error:
-            raise AssertionError(seen.decode(errors="replace")) from error
-        assert part, seen.decode(errors="replace")
-        seen += part
-    return seen.decode()
-
-
 def test_a_killed_review_goes_on_with_the_row_where_it_was(folder: Path) -> None:
-    with terminal(folder) as (process, handle):
-        until(handle, "[1/3] r0")
-        until(handle, "x stop")
-        os.write(handle, b"a")
-        until(handle, "[2/3] r1")
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with terminal(folder) as screen:
+        screen.until("[1/3] r0")
+        screen.until("x stop")
+        screen.press("a")
+        screen.until("[2/3] r1")
+        screen.process.send_signal(signal.SIGKILL)
+        screen.process.wait()
     assert statuses(folder) == ["approved", "draft", "draft"]
-    with terminal(folder) as (process, handle):
-        until(handle, "[1/2] r1")
-        until(handle, "x stop")
-        os.write(handle, b"r")
-        until(handle, "why: ")
-        os.write(handle, b"1")
-        until(handle, "[2/2] r2")
-        until(handle, "x stop")
-        os.write(handle, b"x")
-        until(handle, "decided by ana: 1 rejected; 1 drafts are left")
-        assert process.wait() == 0
+    with terminal(folder) as screen:
+        screen.until("[1/2] r1")
+        screen.until("x stop")
+        screen.press("r")
+        screen.until("in your own words")
+        screen.press("1")
+        screen.until("[2/2] r2")
+        screen.until("x stop")
+        screen.press("x")
+        screen.until("decided by ana: 1 rejected; 1 drafts are left")
+        assert screen.process.wait() == 0
     assert statuses(folder) == ["approved", "rejected", "draft"]
     import groundtune
 

@@ -176,7 +176,9 @@ def labels(cases: Sequence[Case], closed: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             kind="label imbalance",
             severity="warning",
-            says=f"{len(leans)} ways in which a split leans",
+            says="a split leans: "
+            + "; ".join(str(lean) for lean in leans[:3])
+            + (f"; and {len(leans) - 3} more" if len(leans) > 3 else ""),
             do="add rows of what is missing; weigh whether what dominates here dominates in service too",
             samples=_samples([(lean.field, str(lean)) for lean in leans[:20]]),
         )
@@ -219,7 +221,7 @@ def unsupported(cases: Sequence[Case], documents: Mapping[str, Document], quote_
                 kind="unsupported answers",
                 severity="error" if severity == "error" else "warning",
                 says=f"{_rows(len(found))} answer with {what}",
-                do=f"{do}: groundtune examples review --rows {found[0][0].id}",
+                do=f"{do}: groundtune examples review --row {found[0][0].id}",
                 rows=tuple(case.id for case, _ in found),
                 samples=_samples([(case.id, text) for case, text in found]),
             )

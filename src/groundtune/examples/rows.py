@@ -146,7 +146,8 @@ def _lines(path: Path) -> list[str]:
 
 def _place(stored: Stored, lines: Sequence[str]) -> int:
     """Return the index of the line that still holds the row: where it was, or where it moved to."""
-    for at in (stored.line - 1, *range(len(lines))):
+    places: list[int] = [stored.line - 1, *range(len(lines))]
+    for at in places:
         if at < len(lines) and _same(lines[at], stored.row):
             return at
     raise StateError(
