@@ -145,8 +145,8 @@ def held_of(rows: Iterable[tuple[str, str, int, Iterable[str], int | None]]) -> 
     found: dict[str, Held] = {}
     for name, (text_hash, count) in first.items():
         whole = set(each[name]) == set(range(counts[name])) and count in (None, counts[name]) and name not in torn
-        readers = joined([each[name][ordinal] for ordinal in sorted(each[name])])
-        found[name] = Held(text_hash if whole else TORN, readers, counts[name])
+        stamped = joined([each[name][ordinal] for ordinal in sorted(each[name])])
+        found[name] = Held(text_hash if whole else TORN, stamped, counts[name])
     return found
 
 

@@ -282,7 +282,7 @@ class StoreContract(IndexContract):
             assert child.stdout is not None and child.stdout.readline() == "done\n"
             found = _seen(draft.index())
         assert {chunk.document_id for chunk in found.values()} == {"document:d0.md", "document:d2.md", "document:d7.md"}
-        assert draft.held()["document:d2.md"].readers == {"finance"}
+        assert draft.held()["document:d2.md"].readers == frozenset(["finance"])
         assert draft.held()["document:d0.md"].readers == (frozenset(["finance"]), frozenset(), frozenset(["everyone"]))
 
     # ── kills ──

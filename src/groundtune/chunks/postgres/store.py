@@ -167,7 +167,7 @@ class PostgresStore:
 
     def _held(self, table: str, where: str, given: Sequence[Any]) -> dict[str, Held]:
         query = f"SELECT document_id, document_hash, ordinal, readers, NULL FROM {{table}} WHERE {where}"
-        return held_of(self._looking(query, table, given))  # type: ignore[arg-type]
+        return held_of(self._looking(query, table, given))
 
 
 class PostgresDraft:
