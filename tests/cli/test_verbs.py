@@ -92,7 +92,7 @@ def test_a_finding_is_exit_code_one(started: Path) -> None:
         (["check", "-p", "/"], "holds no groundtune.toml"),
         (["ask", "x", "--as", "customer", "--arm", "nope"], "unknown arm 'nope'; known: prompt, rag"),
         (["ask", "x", "--as", "nobody"], "unknown principal 'nobody'; known: agent, customer"),
-        (["ask", "x"], "Missing option '--as'"),
+        (["ask", "x"], "say who asks: either --as NAME or --token-file FILE"),
         (["ask", "  ", "--as", "customer"], "the question is empty"),
         (["ask", "x", "--as", "customer", "--filter", "version"], "expected KEY=VALUE"),
         (["evaluate"], "not locked yet"),

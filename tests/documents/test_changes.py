@@ -224,7 +224,8 @@ def test_other_readers_or_metadata_given_give_another_document_though_the_bytes_
     synced(catalogue, origin(box))
     narrow = Policy(readers=frozenset({"hr"}))
     found = synced(catalogue, origin(box, policy=narrow))
-    assert kinds(found) == {"box/a.md": "changed"} and documents_of(found)["document:box/a.md"].readers == {"hr"}
+    # A default is no part of what the item says: nothing is parsed again for it.
+    assert kinds(found) == {"box/a.md": "unchanged"} and documents_of(found)["document:box/a.md"].readers == {"hr"}
     ruled = Policy(readers=frozenset({"hr"}), rules=(Rule(match="box/*", metadata={"product": "x"}),))
     assert documents_of(synced(catalogue, origin(box, policy=ruled)))["document:box/a.md"].metadata == {"product": "x"}
 

@@ -94,15 +94,19 @@ def test_promote_rollback_and_their_records(folder: Path) -> None:
     assert (done.done, done.was, project.index.live()) == (True, first.id, second.id)
     assert seen(project) != before
     assert project.index.promote(second.id).was == second.id
-    assert project.index.rollback().id == first.id and seen(project) == before
+    with pytest.raises(StateError, match="opened to all: token.md"):
+        project.index.rollback()
+    assert project.index.rollback(accept=True).id == first.id and seen(project) == before
     with pytest.raises(StateError, match="no version before"):
         project.index.rollback()
-    lines = [(line["verb"], line["subject"], line["details"]["from"]) for line in project.ledger.audited()]
+    lines = [(line["verb"], line["subject"], line["details"]["from"]) for line in project.ledger.audited() if "from" in line["details"]]
     assert lines == [
         ("index ingest", first.id, None),
         ("index promote", second.id, first.id),
         ("index rollback", first.id, second.id),
     ]
+    [accepted] = project.ledger.audited("index rollback --accept")
+    assert accepted["details"]["opened"] == ["token.md"]
     assert project.ledger.audit_broken() is None
 
 
@@ -163,7 +167,7 @@ def one_gate(key: str, value: object) -> Callable[[dict[str, object]], None]:
         ("end", 3, {"rows", "coverage"}),
         ("document_hash", "0" * 16, {"hash"}),
         ("document_id", "document:ghost.md", {"chunks", "rows", "coverage", "unexpected"}),
-        ("readers", ["everyone", "world"], {"hash"}),
+        ("readers", ["everyone", "world"], {"readers"}),
     ],
 )
 def test_every_kind_of_damage_is_found_and_refuses_a_promote(folder: Path, key: str, value: object, kinds: set[str]) -> None:
