@@ -196,7 +196,7 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
         return "added"
     if old["hash"] != document.content_hash:
         return "changed"
-    return "unchanged" if list(old["readers"]) == sorted(document.readers) else "restamped"
+    return "unchanged" if old["readers"] == sorted(document.readers) else "restamped"
 
 
 def _difference(documents: Sequence[Document], present: Mapping[str, Held], known: Mapping[str, tuple[str, str | None]]) -> _Change:

@@ -194,11 +194,14 @@ def _held(table: Any) -> dict[str, Held]:
     keyed = pa.table({"document": rows["document_id"], "hash": rows["document_hash"], "readers": kinds, "size": sizes})
     groups = keyed.group_by(["document", "hash", "readers", "size"]).aggregate([([], "count_all")]).to_pydict()
     found: dict[str, Held] = {}
+    sets: dict[tuple[str, int], frozenset[str]] = {}
     for name, text_hash, joined, size, count in zip(
         groups["document"], groups["hash"], groups["readers"], groups["size"], groups["count_all"], strict=True
     ):
         old = found.get(name)
-        may = frozenset(joined.split("\0")) if size else frozenset()
+        may = sets.get((joined, size))
+        if may is None:
+            may = sets[joined, size] = frozenset(joined.split("\0")) if size else frozenset()
         found[name] = Held(text_hash, may, count) if old is None else Held(TORN, may, old.chunks + count)
     return found
 
