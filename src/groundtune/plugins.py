@@ -24,9 +24,11 @@ def known(kind: str) -> list[str]:
 @cache
 def releases(kind: str) -> tuple[str, ...]:
     """Return each plug-in of this kind with the package that brings it and its version: "pdf groundtune 0.1.0", sorted."""
-    return tuple(
-        sorted(f"{point.name} {point.dist.name} {point.dist.version}" if point.dist else point.name for point in _points(kind).values())
-    )
+    points = list(_points(kind).values())
+    # One package brings most of them, and its description is long.
+    brought_by = {id(point.dist): point.dist for point in points if point.dist}
+    packages = {key: f"{package.name} {package.version}" for key, package in brought_by.items()}
+    return tuple(sorted(f"{point.name} {packages.get(id(point.dist), '')}".rstrip() for point in points))
 
 
 def load(kind: str, name: str) -> Any:

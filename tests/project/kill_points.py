@@ -8,6 +8,7 @@ that reads these lines has imported everything, opened nothing, and forks for ea
 what is tested is how the process ends.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -91,9 +92,7 @@ def forked(out: str, *command: Any) -> int:
 if __name__ == "__main__":
     # The engine resets its threads in a forked child, and warns that this is young; nothing of it runs here when a child is made.
     warnings.filterwarnings("ignore", message="lancedb fork support is experimental")
-
-    import groundtune.chunks.build
-    import groundtune.project.ingest  # noqa: F401
-
+    for name in ("lancedb.table", "numpy", "pyarrow.compute", "groundtune.chunks.build", "groundtune.project.ingest"):
+        importlib.import_module(name)
     for line in sys.stdin:
         print(forked(*json.loads(line)), flush=True)

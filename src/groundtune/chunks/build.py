@@ -242,7 +242,7 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
         return "added"
     if old["hash"] != document.content_hash:
         return "changed"
-    same = (list(old["readers"]), old.get("sections", "")) == (sorted(document.readers), sections_of(document))
+    same = (old["readers"], old.get("sections", "")) == (sorted(document.readers), sections_of(document))
     return "unchanged" if same else "restamped"
 
 

@@ -195,11 +195,14 @@ def _held(table: Any) -> dict[str, Held]:
     groups = keyed.group_by(["document", "hash", "readers", "size"]).aggregate([([], "count_all")]).to_pydict()
     found: dict[str, Held] = {}
     mixed: set[str] = set()
+    sets: dict[tuple[str, int], frozenset[str]] = {}
     for name, text_hash, joined, size, count in zip(
         groups["document"], groups["hash"], groups["readers"], groups["size"], groups["count_all"], strict=True
     ):
         old = found.get(name)
-        may = frozenset(joined.split("\0")) if size else frozenset()
+        may = sets.get((joined, size))
+        if may is None:
+            may = sets[joined, size] = frozenset(joined.split("\0")) if size else frozenset()
         if old is not None:
             mixed.add(name)
         found[name] = Held(text_hash, may, count) if old is None else Held(TORN, may, old.chunks + count)
