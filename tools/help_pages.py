@@ -77,7 +77,7 @@ def settings() -> str:
 def metrics() -> str:
     """Return the tables of metrics: those always measured, and those on demand."""
     always = [_metric(metric) for metric in (*METRICS.values(), field_metric("<name>"))]
-    families = [
+    families: list[AnyMetric] = [
         *(refusal_of_kind(kind) for kind in get_args(Kind)),
         judged_metric("<criterion>"),
         macro_f1("<field>"),

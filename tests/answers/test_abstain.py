@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from groundtune.answers.abstain import GENERATION, RETRIEVAL, Judge, content_words, covered, from_retrieval
 from groundtune.answers.respond import Ask, House, Tools, respond
 from groundtune.answers.stored import answer_from
+from groundtune.calibration import Term, Weights
 from groundtune.files import plain
 from groundtune.models.chat import Request
 from groundtune.models.scripted import ScriptedChat
-from groundtune.types import Answer, Arm, Chunk, Passage, Principal, Term, Weights
+from groundtune.types import Answer, Arm, Chunk, Passage, Principal
 
 ANA = Principal(id="ana", groups=frozenset(["everyone"]))
 RAG = Arm(name="rag", retrieves=True)

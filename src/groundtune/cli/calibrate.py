@@ -9,9 +9,9 @@ import click
 from groundtune.cli.common import opened, say, say_json, table, verb
 
 if TYPE_CHECKING:
+    from groundtune.calibration import Calibrated, CurvePoint, Term
     from groundtune.project import Project
     from groundtune.project.calibrations import Calibration
-    from groundtune.types import Calibrated, CurvePoint, Term
 
 
 @click.command("calibrate")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from groundtune.calibration import Calibrated
 from groundtune.decisions.plots import WIDTH, ticks
-from groundtune.types import Calibrated
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 56, 20, 40, 48
 STYLE = (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from groundtune.answers.abstain import Judge, from_retrieval
 from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
+from groundtune.calibration import Calibrated
 from groundtune.decisions.curve import risk_coverage
 from groundtune.errors import InputError, StateError
 from groundtune.files import fingerprint, write_atomic
@@ -25,7 +26,7 @@ from groundtune.project.evaluate import arm_key
 from groundtune.records.ledger import now
 from groundtune.scores import abstention
 from groundtune.scores.grounded import coverage
-from groundtune.types import Answer, Arm, Calibrated, Example, Passage
+from groundtune.types import Answer, Arm, Example, Passage
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project

@@ -20,10 +20,11 @@ from groundtune.answers.abstain import Judge
 from groundtune.answers.again import Again
 from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Tools
+from groundtune.calibration import Calibrated, CurvePoint, Term, Weights
 from groundtune.chunks import manifest
 from groundtune.errors import StaleCalibration, StateError
 from groundtune.files import fingerprint, write_json
-from groundtune.types import Arm, Calibrated, CurvePoint, Term, Weights
+from groundtune.types import Arm
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from groundtune.types import Calibrated, CurvePoint, Term, Weights
+from groundtune.calibration import Calibrated, CurvePoint, Term, Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,13 +80,9 @@ def calibrate(rows: Sequence[Row], *, target: float, on: str = "value") -> Calib
     sure = cross_fitted(rows, names, parts)
     points = curve(rows, sure)
     chosen = choose(points, target, on)
-    if chosen is None:
-        state, reason = "out of reach", _unreachable(points, unanswerable, target, on)
-    else:
-        state, reason = "measured", ""
     return Calibrated(
-        state=state,
-        reason=reason,
+        state="out of reach" if chosen is None else "measured",
+        reason=_unreachable(points, unanswerable, target, on) if chosen is None else "",
         answerable=answerable,
         unanswerable=unanswerable,
         target=target,
