@@ -28,7 +28,7 @@ INSTRUCTIONS = (
 )
 
 
-def made_rows(count: int) -> list[Any]:
+def made_training(count: int) -> list[Any]:
     """Return seeded rows as a support desk has them: shared instructions, passages of two to seven sentences, a short JSON reply."""
     from groundtune.tuning.rows import Row
     from made_text import Writer
@@ -71,7 +71,7 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
     from groundtune.tuning.encode import encode
     from groundtune.tuning.train import train
 
-    chat, recipe, rows = {"model": options.model}, recipe_of(options), made_rows(options.rows)
+    chat, recipe, rows = {"model": options.model}, recipe_of(options), made_training(options.rows)
     model, tokenizer, _ = methods.load(chat, recipe)
     model = methods.prepare(model, recipe)
     tokens = sum(map(len, encode(rows, tokenizer, recipe.max_tokens))) * recipe.epochs
@@ -104,7 +104,7 @@ def theirs(options: argparse.Namespace) -> dict[str, float]:
     from groundtune.tuning import measure, methods
     from groundtune.tuning.encode import encode
 
-    chat, recipe, rows = {"model": options.model}, recipe_of(options), made_rows(options.rows)
+    chat, recipe, rows = {"model": options.model}, recipe_of(options), made_training(options.rows)
     model, tokenizer, _ = methods.load(chat, recipe)
     model = methods.prepare(model, recipe)
     encoded = encode(rows, tokenizer, recipe.max_tokens)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from made_rows import RECIPE, pairs
+from made_training import RECIPE, pairs
 from test_losses import COUNTS, DPO_VALUES, LOGPS, ODDS_VALUES, PLAIN, REFERENCE
 
 from groundtune.tuning import losses, methods

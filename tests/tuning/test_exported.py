@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from made_hosted import Service, hosting
-from made_rows import RECIPE, pairs, rows
+from made_training import RECIPE, pairs, rows
 from ruamel.yaml import YAML
 
 from groundtune.errors import ConfigError, EndpointError, StateError

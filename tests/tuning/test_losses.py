@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from made_families import make_family
-from made_rows import RECIPE, pairs, rows
+from made_training import RECIPE, pairs, rows
 
 from groundtune.errors import StateError
 from groundtune.tuning import losses, methods

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from made_families import FAMILIES, make_family
-from made_rows import RECIPE, asked, rows
+from made_training import RECIPE, asked, rows
 from test_train import tuned
 
 from groundtune.errors import MissingExtra, ModelError, StateError, WeightsError

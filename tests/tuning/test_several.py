@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
-from made_rows import RECIPE
+from made_training import RECIPE
 from safetensors.torch import load_file
 from test_train import distance, tuned
 
@@ -15,7 +15,7 @@ import json, sys
 from pathlib import Path
 sys.path[:0] = json.loads(sys.argv[3])
 import torch
-from made_rows import RECIPE, pairs, rows
+from made_training import RECIPE, pairs, rows
 from groundtune.progress import Silent
 from groundtune.tuning import methods
 from groundtune.tuning.several import world

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_rows import RECIPE, StopsAfter, pairs, rows
+from made_training import RECIPE, StopsAfter, pairs, rows
 from safetensors.torch import load_file
 
 from groundtune.errors import StateError, StorageError
@@ -98,7 +98,7 @@ import os, signal, sys
 sys.path[:0] = sys.argv[3].split(os.pathsep)
 from contextlib import contextmanager
 from pathlib import Path
-from made_rows import RECIPE
+from made_training import RECIPE
 from groundtune.progress import Silent
 from test_train import tuned
 
