@@ -130,9 +130,9 @@ def choose(measured: Measured, rubric: Rubric, names: Sequence[str]) -> Chosen:
 
 
 def holds(gate: Gate, estimate: Estimate) -> bool:
-    """Return whether a gate holds; never where the metric was not measured."""
+    """Return whether a gate holds; not where the metric was not measured, unless the gate is asked only then."""
     if estimate.state != "measured" or estimate.value is None or estimate.low is None or estimate.high is None:
-        return False
+        return gate.if_measured
     if gate.min is not None:
         return (estimate.low if gate.on == "bound" else estimate.value) >= gate.min
     return gate.max is not None and (estimate.high if gate.on == "bound" else estimate.value) <= gate.max

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from groundtune.tables.base import Positive, Table
+from groundtune.tables.base import Positive, Share, Table
 
 
 class GateTable(Table):
@@ -30,6 +30,7 @@ class RubricTable(Table):
     )
     intolerable: str = Field("leak", description="metric of which more than intolerable_max is never shipped")
     intolerable_max: float = Field(0.0, description="mean of the intolerable metric that is still shipped")
+    refusals_max: Share = Field(0.9, description="share of the answerable questions that an arm may refuse and still be shipped")
     resamples: Annotated[int, Field(ge=1000)] = Field(10_000, description="bootstrap and sign-flip resamples")
     gates: list[GateTable] = Field(default_factory=list, description="what else an arm must reach; [[rubric.gates]] tables")
     assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
