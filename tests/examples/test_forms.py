@@ -56,10 +56,15 @@ def test_each_form_is_known_by_its_keys_and_read(form: str, value: dict[str, Any
         },
         {"chosen": chat("u:how?", "a:so")["messages"], "rejected": chat("u:how?", "a:no")["messages"]},
         {"input": chat("u:how?"), "preferred_output": chat("a:so")["messages"], "non_preferred_output": chat("a:no")["messages"]},
+        {
+            "conversations": [{"from": "human", "value": "how?"}],
+            "chosen": {"from": "gpt", "value": "so"},
+            "rejected": {"from": "gpt", "value": "no"},
+        },
         {"question": "how?", "as": "cust", "chosen": "so", "rejected": "no"},
     ],
 )
-def test_pairs_come_in_five_shapes(value: dict[str, Any]) -> None:
+def test_pairs_come_in_six_shapes(value: dict[str, Any]) -> None:
     assert form_of(value) == "preference"
     [taken] = take("preference", value)
     assert (taken.question, taken.answer, taken.rejected) == ("how?", "so", "no")
@@ -91,6 +96,7 @@ def test_pairs_come_in_five_shapes(value: dict[str, Any]) -> None:
         ("preference", {"prompt": "how?", "chosen": "so", "rejected": "so"}, "are the same"),
         ("preference", {"prompt": "how?", "chosen": "so"}, "rejected is empty"),
         ("preference", {"chosen": chat("u:a?", "a:1")["messages"], "rejected": chat("u:b?", "a:2")["messages"]}, "different questions"),
+        ("preference", {"prompt": chat("u:a?", "a:1", "u:b?")["messages"], "chosen": "x", "rejected": "y"}, "and a pair holds one"),
         ("answers", {"question": "q", "arm": "rag", "said": "x", "failure": "timed out"}, "the answer failed: timed out"),
         ("rows", {"question": "q", "reply": "x"}, "reply is no object"),
         ("csv", {"answer": "x"}, "no question: name its column"),

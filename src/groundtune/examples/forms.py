@@ -172,7 +172,7 @@ def _preference(value: Mapping[str, Any]) -> Taken:
         own |= {"asker": value["as"]} if isinstance(value.get("as"), str) else {}
         return _pair(_text(value, "question"), sides[0], sides[1], "", own)
     else:
-        begin = value.get("prompt")
+        begin = value.get("prompt", value.get("conversations"))
         if begin is None and isinstance(value.get("chosen"), list):
             # The prompt stands in both, as in conversations that were ranked as a whole.
             asked, pair = [], [_answered([], value.get(key), key) for key in ("chosen", "rejected")]
@@ -192,8 +192,13 @@ def _pair(question: str, chosen: Any, rejected: Any, system: str, own: Mapping[s
 
 
 def _answered(asked: Sequence[Turn], side: Any, name: str) -> Taken:
+    # One message may stand alone, without a list around it.
+    side = [side] if isinstance(side, dict) else side
     more = _turns(side) if isinstance(side, list) else [("assistant", _said(side, name))]
-    [taken] = _conversation([*asked, *more], "refuse")
+    whole = [*asked, *more]
+    if (questions := sum(role == "user" for role, _ in whole)) > 1:
+        raise Unfit(f"{questions} questions in one conversation, and a pair holds one")
+    [taken] = _conversation(whole, "refuse")
     return taken
 
 
