@@ -307,7 +307,7 @@ def test_the_section_has_every_arm_every_number_with_its_source_and_the_same_as_
     made = section(found)
     bills, items, crossings, tornado, sheet = made.grids
     assert [row[0] for row in bills.rows] == ["prompt", "rag ←", "tuned", "hybrid"]
-    assert [row[4] for row in bills.rows] == ["not measured", "hangs on nothing measured", "not measured", "not measured"]
+    assert [row[4] for row in bills.rows] == ["not measured", "the same", "not measured", "not measured"]
     shown = {(row[0], row[1]) for row in crossings.rows}
     assert ("rag and tuned", "answers a month") in shown and len(found.crossings) == 6
     for item in found.crossings:

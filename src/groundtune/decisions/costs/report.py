@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundtune.decisions.costs.compare import DRAWS, Axis, Crossing, Range, Swing, crossing, draws, line, month_range, swings
@@ -135,7 +135,7 @@ def bills(found: Costed) -> Grid:
                 "–" if one.thousand is None else number(one.thousand),
                 number(one.month),
                 f"{number(spread.low)} to {number(spread.high)}",
-                _alone(sure),
+                _alone(sure, "not measured", number),
                 number(sum(one.once.values())),
                 number(one.month * one.horizon),
             )
@@ -148,12 +148,11 @@ def bills(found: Costed) -> Grid:
     return Grid(head=head, rows=tuple(rows), note=note, title="What each arm costs")
 
 
-def _alone(sure: Range | None) -> str:
+def _alone(sure: Range | None, missing: str, said: Callable[[float], str]) -> str:
+    """Return a range by measurement alone; "the same" where what was measured, within its intervals, changes nothing."""
     if sure is None:
-        return "not measured"
-    return (
-        "hangs on nothing measured" if sure.high - sure.low < 1e-9 * max(1.0, sure.high) else f"{number(sure.low)} to {number(sure.high)}"
-    )
+        return missing
+    return "the same" if sure.high - sure.low < 1e-9 * max(1.0, sure.high) else f"{said(sure.low)} to {said(sure.high)}"
 
 
 def items(found: Costed) -> Grid:
@@ -175,7 +174,7 @@ def crossings(found: Costed) -> Grid:
             continue
         other = item.versus if item.below == item.arm else item.arm
         spread = "–" if item.all is None else f"{_short(item.all.low)} to {_short(item.all.high)}"
-        sure = "–" if item.measured is None else f"{_short(item.measured.low)} to {_short(item.measured.high)}"
+        sure = _alone(item.measured, "–", _short)
         at = "none" if item.value is None else _short(item.value)
         said = f"{item.below} at any" if item.value is None else f"{item.below} below, {other} above"
         rows.append((f"{item.arm} and {item.versus}", AXES[item.axis], at, said, spread, sure, f"{item.share:.0%}"))
