@@ -247,6 +247,8 @@ def test_a_live_version_whose_folder_is_gone_is_told(folder: Path) -> None:
     assert isinstance(trouble.error, HalfWritten) and "folder is gone" in trouble.error.message
     with pytest.raises(HalfWritten, match="folder is gone"):
         project.ask("How?", arm="tuned", asker="ana")
+    assert project.models.retire(first, by="ben", why="lost").was == first
+    assert project.models.stages().live == {} and project.models.listed()[1] == []
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -47,7 +47,7 @@ def test_the_command_names_local_files_only(tmp_path: Path) -> None:
     line = lm_eval.command(
         model=Path("/m"), adapter=Path("/a"), dtype="float32", tasks=["x", "y"], folder=tmp_path, limit=5, out=Path("/o")
     )
-    assert line[:5] == [sys.executable, "-m", "lm_eval", "run", "--model"]
+    assert line[:6] == [sys.executable, "-P", "-m", "lm_eval", "run", "--model"]
     assert "pretrained=/m,dtype=float32,tokenizer=/m,peft=/a" in line
     assert line[line.index("--tasks") + 1] == "x,y" and line[line.index("--limit") + 1] == "5" and "--log_samples" in line
     plain = lm_eval.command(model=Path("/m"), adapter=None, dtype="float32", tasks=["x"], folder=None, limit=None, out=Path("/o"))

@@ -87,7 +87,11 @@ class Models:
 
     def named_or_damaged(self, name: str) -> str:
         """Return the id of the version that ``name`` means, whatever state its files are in. Raises ``UnknownName``."""
-        return f"model:{shelf.meant(self._store, self.stages().live.get(name, name)).name}"
+        live = self.stages().live
+        wanted = live.get(name, name)
+        full = wanted if wanted.startswith("model:") else f"model:{wanted}"
+        # A live version can be meant although its folder is gone: to retire it is then the only way on.
+        return full if full in live.values() else f"model:{shelf.meant(self._store, wanted).name}"
 
     def readers_now(self, version: ModelVersion) -> frozenset[str]:
         """Return who may be answered by a version: its readers, less those that a document it was made from no longer has.

@@ -32,7 +32,8 @@ def command(
 ) -> list[str]:
     """Return the command line that runs the tasks."""
     named = {"pretrained": model, "dtype": dtype, "tokenizer": model, **({"peft": adapter} if adapter else {})}
-    parts = [sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", ",".join(f"{k}={v}" for k, v in named.items())]
+    # -P: a module that lies in the folder of the tasks is not taken for one of the harness's own.
+    parts = [sys.executable, "-P", "-m", "lm_eval", "run", "--model", "hf", "--model_args", ",".join(f"{k}={v}" for k, v in named.items())]
     parts += ["--tasks", ",".join(tasks), "--output_path", str(out), "--log_samples", "--batch_size", "4"]
     parts += ["--include_path", str(folder)] if folder else []
     parts += ["--limit", str(limit)] if limit is not None else []

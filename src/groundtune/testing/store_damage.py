@@ -45,7 +45,7 @@ DAMAGE: dict[str, tuple[Damage, set[str]]] = {
     "other readers": (_all(readers=frozenset(["everyone", "support"])), {"readers"}),
     "no readers": (_all(readers=frozenset()), {"readers"}),
     "another hash": (_all(document_hash="f" * 16), {"hash"}),
-    "other readers of a part": (_second(readers=frozenset(["finance"])), {"hash"}),
+    "other readers of a part": (_second(readers=frozenset(["finance"])), {"readers"}),
 }
 
 
