@@ -81,7 +81,11 @@ def test_a_gate_on_what_was_not_measured_fails(metric: str, state: str) -> None:
 
 
 def test_an_arm_that_refuses_nearly_all_it_could_answer_is_not_shipped_whatever_it_scores() -> None:
-    rows = [*evidence({"rag": 0.5, "hybrid": 0.9}, p=0.001), estimate("false_refusal", "rag", 0.1), estimate("false_refusal", "hybrid", 0.95)]
+    rows = [
+        *evidence({"rag": 0.5, "hybrid": 0.9}, p=0.001),
+        estimate("false_refusal", "rag", 0.1),
+        estimate("false_refusal", "hybrid", 0.95),
+    ]
     decision = decided(rows)
     assert decision.choice == "rag"
     assert said(decision.reasons, "hybrid does not pass: needed false_refusal at most 0.9, but it is 0.95")
