@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from groundtune.answers.reply import Parsed
 from groundtune.chunks.words import stem, words
-from groundtune.types import Abstention, Answer, Passage, Weights
+from groundtune.types import Abstained, Abstention, Answer, Passage, Weights
 
 RETRIEVAL = {
     "fused": "the best passage's score after the fusion",
@@ -63,7 +63,7 @@ class Judge:
         if self.threshold is None:
             return Abstention(state="declined" if declined else "answered", signals=dict(signals))
         sure = self.weights.probability(signals)
-        state = "declined" if declined else "answered" if sure >= self.threshold else "below threshold"
+        state: Abstained = "declined" if declined else "answered" if sure >= self.threshold else "below threshold"
         return Abstention(state=state, probability=sure, threshold=self.threshold, calibration=self.id, signals=dict(signals))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
     from groundtune.passages.retrieve import Steps
-    from groundtune.project.calibrate import Calibration
+    from groundtune.project.calibrations import Calibration
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions

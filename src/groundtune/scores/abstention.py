@@ -80,13 +80,9 @@ def calibrate(rows: Sequence[Row], *, target: float, on: str = "value") -> Calib
     sure = cross_fitted(rows, names, parts)
     points = curve(rows, sure)
     chosen = choose(points, target, on)
-    if chosen is None:
-        state, reason = "out of reach", _unreachable(points, unanswerable, target, on)
-    else:
-        state, reason = "measured", ""
     return Calibrated(
-        state=state,
-        reason=reason,
+        state="measured" if chosen else "out of reach",
+        reason="" if chosen else _unreachable(points, unanswerable, target, on),
         answerable=answerable,
         unanswerable=unanswerable,
         target=target,
