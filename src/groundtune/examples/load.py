@@ -20,6 +20,7 @@ from groundtune.types import Document, Evidence, Example, Kind, Principal, Split
 FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply")
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
+PREFERENCES = "preferences.jsonl"  # rows of another kind, which ``preferences`` reads
 HINT = "mend that line, then type: groundtune check"
 
 
@@ -58,7 +59,9 @@ def read(place: Path | Mapping[Split, Path], documents: Sequence[Document], prin
 
 
 def _files(place: Path, problems: list[ExampleError]) -> list[Path]:
-    found = sorted(path for path in place.rglob("*.jsonl") if not path.name.startswith(".")) if place.is_dir() else [place]
+    found = [place]
+    if place.is_dir():
+        found = sorted(path for path in place.rglob("*.jsonl") if not path.name.startswith(".") and path.name != PREFERENCES)
     if not found or not place.exists():
         problems.append(ExampleError(f"{place}: holds no examples (*.jsonl)", "correct [examples] path, then type: groundtune check"))
         return []
