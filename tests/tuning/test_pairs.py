@@ -52,6 +52,14 @@ def test_a_bad_line_is_named(tmp_path: Path, row: object, said: str) -> None:
     assert said in raised.value.message
 
 
+def test_the_file_is_not_taken_for_examples(tmp_path: Path) -> None:
+    from groundtune.examples.load import read
+
+    written(tmp_path, ROW)
+    found = read(tmp_path, [], {})
+    assert [problem.message for problem in found.problems] == [f"{tmp_path}: holds no examples (*.jsonl)"]
+
+
 def test_all_bad_lines_and_a_missing_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(Problems, match="2 problems"):
         load(written(tmp_path, ROW, ROW, {}))

@@ -40,6 +40,8 @@ def command(
     key_env: str,
 ) -> int:
     """Train the models of the [tuning.*] tables (all, or NAMES)."""
+    from groundtune.tuning.several import rank
+
     if recipes:
         return _recipes(as_json)
     if submit and form != "openai":
@@ -53,6 +55,8 @@ def command(
     if form:
         return _export(project, chosen, form, hosted_model, (base_url, key_env) if submit else None, as_json)
     versions = project.tune(list(names) or None)
+    if rank() > 0:
+        return 0
     if as_json:
         say_json(versions)
         return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import UnknownName
 from groundtune.examples import preferences
+from groundtune.progress import Silent
 from groundtune.tuning import adapter, pairs, trainset
 from groundtune.tuning.canary import canaries
 from groundtune.tuning.rows import Pair, Row, TrainSet
@@ -136,12 +137,12 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
 
 def _made(project: Project, job: adapter.Job) -> ModelVersion:
     store = project.state / "models"
+    if rank() > 0:
+        # The process of rank 0 speaks and keeps the ledger.
+        return adapter.make(job, store=store, progress=Silent())
     if adapter.read_version(adapter.folder_of(store, job.name, job.key)) is None:
         for line in told(job):
             project.progress.note(f"tune {job.name}: {line}")
-    if rank() > 0:
-        # The process of rank 0 keeps the ledger.
-        return adapter.make(job, store=store, progress=project.progress)
     run = project.ledger.begin("tune", job.key, {"train": job.rows.fingerprint, "base": project.chat.fingerprint}, job.seed)
     version = adapter.make(job, store=store, progress=project.progress)
     if run.status != "done":
