@@ -76,12 +76,12 @@ def settings() -> str:
 def metrics() -> str:
     """Return the tables of metrics: those always measured, and those on demand."""
     always = [_metric(metric) for metric in (*METRICS.values(), field_metric("<name>"))]
-    families = [
+    families: list[AnyMetric] = [
         *(refusal_of_kind(kind) for kind in get_args(Kind)),
         judged_metric("<criterion>"),
         macro_f1("<field>"),
     ]
-    demanded = [_metric(metric) for metric in (*MORE.values(), *families)]
+    demanded = [_metric(metric) for metric in [*MORE.values(), *families]]
     head = ["metric", "definition", "better", "range", "counted on", "a failed answer gets", "arms compared by it"]
     return "\n".join(
         [
