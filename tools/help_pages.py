@@ -82,7 +82,7 @@ def metrics() -> str:
         judged_metric("<criterion>"),
         macro_f1("<field>"),
     ]
-    demanded = [_metric(metric) for metric in (*MORE.values(), *families)]
+    demanded = [_metric(metric) for metric in [*MORE.values(), *families]]
     head = ["metric", "definition", "better", "range", "counted on", "a failed answer gets", "arms compared by it"]
     return "\n".join(
         [
