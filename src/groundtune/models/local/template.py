@@ -21,8 +21,12 @@ HINT = "correct the model in groundtune.toml, then type: groundtune check"
 
 
 def rendered(tokenizer: Any, messages: Messages) -> str:
-    """Return the prompt for a reply to ``messages``. Raises ``WeightsError`` when the template cannot show them."""
-    tried = [list(messages), _folded(messages)]
+    """Return the prompt for a reply to ``messages``. Raises ``WeightsError`` when the template cannot show them.
+
+    Marks of the template that stand in a message are taken apart, so that no document and no question can begin a turn of its own.
+    """
+    plain = [{**item, "content": defused(tokenizer, item["content"])} for item in messages]
+    tried = [plain, _folded(plain)]
     why = "it drops the system message"
     for turn in tried if tried[1] != tried[0] else tried[:1]:
         try:
@@ -35,6 +39,16 @@ def rendered(tokenizer: Any, messages: Messages) -> str:
         why = "it leaves out a part of what is asked"
     roles = ", ".join(item["role"] for item in messages)
     raise WeightsError(f"the chat template of {getattr(tokenizer, 'name_or_path', 'the model')} cannot show {roles}: {why}", HINT)
+
+
+def defused(tokenizer: Any, text: str) -> str:
+    """Return a text in which no special token of the model can be read: ``<|im_start|>`` becomes ``< |im_start|>``."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    marks = {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
+    # Longest first, as a mark may hold another. What is left holds none, since a blank was put into each.
+    for mark in sorted((mark for mark in marks if len(mark) > 1), key=lambda mark: (-len(mark), mark)):
+        text = text.replace(mark, f"{mark[0]} {mark[1:]}")
+    return text
 
 
 def end_of_turn(tokenizer: Any) -> int:
