@@ -47,6 +47,7 @@ max_tokens = 150
 min_tokens = 50
 
 [tuning.closed]
+max_rows = 120
 epochs = 1
 layers = 16
 batch = 2
@@ -56,6 +57,7 @@ learning_rate = 8e-4
 passages = true
 distractors = 2
 without_gold = 0.1
+max_rows = 100
 epochs = 1
 layers = 16
 batch = 2
@@ -75,10 +77,12 @@ whole_corpus = true
 [[arms]]
 name = "rag"
 retrieves = true
+shots = 2
 
 [[arms]]
 name = "rag-json"
 retrieves = true
+shots = 2
 constrained = true
 
 [[arms]]

@@ -1,10 +1,13 @@
 """What ingestion costs beside embedding: chunks a second of a whole ``sync``, against the embedder alone on the same texts.
 
-    python benchmarks/ingest.py [DOCUMENTS]
+    python benchmarks/ingest.py [DOCUMENTS] [FILES]
 
 A folder of generated Markdown is read, split, embedded, indexed and counted back; then the same again with nothing changed, and with
 one document changed. Reading the files is timed by itself. The embedder is timed on the very texts that the sync embeds, half of the
 texts before it and half after, so that a machine that changes its speed on the way does it to both.
+
+Then a project of FILES small files (0: leave this out), by ``Project.ingest`` as ``groundtune ingest`` calls it, from listing the folder
+to the live version, with an embedder that takes next to no time: all new, nothing changed, and one file changed until a search finds it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from groundtune.chunks.build import IndexVersion, sync
+import groundtune as gt
+from groundtune.access.filter import Predicate
+from groundtune.chunks.build import IndexVersion, open_live, sync
 from groundtune.chunks.index import search_text
 from groundtune.chunks.split import split
 from groundtune.documents.load import read
@@ -27,8 +32,85 @@ from made_text import Writer, write_folder
 SPLITTER: dict[str, Any] = {"max_tokens": 200, "min_tokens": 40}
 
 
-def main(documents: int = 600) -> None:
-    """Measure and print a table."""
+TOML = """
+[project]
+name = "files"
+owner = "the benchmark"
+
+[embed]
+use = "hashed"
+
+[answers]
+instructions = "Answer from the passages."
+
+[[arms]]
+name = "rag"
+retrieves = true
+
+[rubric]
+primary = "token_f1"
+"""
+
+
+def main(documents: int = 600, files: int = 20_000) -> None:
+    """Measure both, and print."""
+    if documents:
+        embedding(documents)
+    if files:
+        unchanged(files)
+
+
+def unchanged(files: int) -> None:
+    """Measure and print what an ingestion costs of which nothing, or one file, has to be read."""
+    writer = Writer(29)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="groundtune-ingest-") as name:
+        folder = Path(name)
+        (folder / "groundtune.toml").write_text(TOML, encoding="utf-8")
+        for number in range(files):
+            page = folder / "documents" / f"part-{number // 200:03d}" / f"page-{number:05d}.md"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            text = f"# {writer.phrase(3)}\n\n{writer.paragraph(3)}\n\n## {writer.phrase(2)}\n\n{writer.paragraph(3)}\n"
+            page.write_text(f"---\nreaders: [everyone]\n---\n{text}", encoding="utf-8")
+        first, chunks = _ingested(folder, new=files)
+        time.sleep(2.5)  # a file that was written just now is read once more, since its times may say too little
+        once_more, _ = _ingested(folder, unchanged=files)
+        processor = time.process_time()
+        runs = [_ingested(folder, unchanged=files)[0] for _ in range(3)]
+        processor = (time.process_time() - processor) / 3
+        page = folder / "documents" / "part-000" / "page-00007.md"
+        page.write_text(page.read_text(encoding="utf-8") + "\nA zyxwvut stands here.\n", encoding="utf-8")
+        began, busy = time.perf_counter(), time.process_time()
+        _ingested(folder, changed=1, unchanged=files - 1)
+        project = gt.open(folder)
+        index, _ = open_live(project.state / "index", embed=project.embed, splitter=project.splitter, engine=project.store)
+        found = index.keyword("zyxwvut", Predicate(frozenset(["everyone"])), None, 3)
+        changed, busy = time.perf_counter() - began, time.process_time() - busy
+        if len(found) != 1:
+            raise SystemExit("the changed file is not found")
+    print(f"python benchmarks/ingest.py 0 {files}  (load before: {load:.2f})")
+    print(f"{files:,} files, {chunks:,} chunks; embedder hashed")
+    print(f"{'all new':<48}{first:>9.2f} s{files / first:>10,.0f} files/s")
+    print(f"{'the same, too young for their stamps: read again':<48}{once_more:>9.2f} s{files / once_more:>10,.0f} files/s")
+    print(f"{'nothing changed, best of three':<48}{min(runs):>9.2f} s{files / min(runs):>10,.0f} files/s")
+    print(f"{'nothing changed, worst of three':<48}{max(runs):>9.2f} s{files / max(runs):>10,.0f} files/s")
+    print(f"{'  of the processor, mean of three':<48}{processor:>9.2f} s{files / processor:>10,.0f} files/s")
+    print(f"{'one changed, until a search finds it':<48}{changed:>9.2f} s")
+    print(f"{'  of the processor':<48}{busy:>9.2f} s")
+
+
+def _ingested(folder: Path, **counts: int) -> tuple[float, int]:
+    """Return how long an ingestion takes in a project that is opened for it, and how many chunks there are after it."""
+    began = time.perf_counter()
+    done = gt.open(folder).ingest(strict=False)
+    seconds = time.perf_counter() - began
+    if done.counts != counts or done.problems or done.version is None:
+        raise SystemExit(f"expected {counts}, found {done.counts} and {done.problems[:3]}")
+    return seconds, done.version.chunks
+
+
+def embedding(documents: int) -> None:
+    """Compare a whole sync with the embedder alone, and print a table."""
     load = os.getloadavg()[0]
     embed = MiniLM()
     with tempfile.TemporaryDirectory(prefix="groundtune-ingest-") as name:
@@ -58,7 +140,7 @@ def main(documents: int = 600) -> None:
         if (after.changed, after.unchanged) != (1, documents - 1):
             raise SystemExit(f"expected one changed document, found {after.changed} changed and {after.unchanged} unchanged")
 
-    print(f"python benchmarks/ingest.py {documents}  (load before: {load:.2f})")
+    print(f"python benchmarks/ingest.py {documents} 0  (load before: {load:.2f})")
     print(f"{documents} documents, {len(chunks):,} chunks, {tokens / len(chunks):.0f} tokens a chunk; embedder {embed.name}")
     print(f"{'step':<36}{'seconds':>9}{'chunks/s':>10}")
     print(f"{'read the folder':<36}{reading:>9.2f}")
@@ -82,4 +164,4 @@ def _sync(documents: list[Document], embed: MiniLM, store: Path) -> tuple[float,
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))
+    main(*(int(argument) for argument in sys.argv[1:3]))

@@ -42,6 +42,7 @@ def documented() -> Iterator[str]:
     from groundtune import errors
     from groundtune.cli.main import VERBS
     from groundtune.scores.metrics import METRICS
+    from groundtune.scores.more import MORE
     from groundtune.tables import Settings, Table
 
     pages = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
@@ -54,7 +55,7 @@ def documented() -> Iterator[str]:
     kinds = {
         "verb": [f"groundtune {verb}" for verb in VERBS],
         "setting": sorted(settings),
-        "metric": sorted(METRICS),
+        "metric": sorted({**METRICS, **MORE}),
         "error": [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.GroundtuneError)],
     }
     for kind, names in kinds.items():

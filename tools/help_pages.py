@@ -12,14 +12,18 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from groundtune import errors, tables
 from groundtune.cli.main import VERBS, group
+from groundtune.scores.judge import judged_metric
 from groundtune.scores.metrics import METRICS, field_metric
-from groundtune.scores.scorer import Metric
+from groundtune.scores.more import MORE, refusal_of_kind
+from groundtune.scores.scorer import AnyMetric
+from groundtune.scores.whole import macro_f1
+from groundtune.types import Kind
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 WRITTEN = "<!-- Written by make docs from the code; a change by hand is lost. -->\n\n"
@@ -36,7 +40,8 @@ def verbs() -> str:
     parts = [
         "# Verbs\n",
         "In the order of the work. Exit codes: 0 done; 1 a finding (`groundtune decide`: no arm passes; `groundtune index verify`"
-        " and `promote`: the version differs; `groundtune ask`: no answer); 2 something to mend; 130 interrupted.\n",
+        " and `promote`: the version differs; `groundtune calibrate`: no threshold; `groundtune ask`: no answer);"
+        " 2 something to mend; 130 interrupted.\n",
         "\n".join(lines) + "\n",
         "```text\n" + group.get_help(above) + "\n```\n",
     ]
@@ -70,17 +75,35 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """Return the table of metrics."""
-    rows = [_metric(metric) for metric in (*METRICS.values(), field_metric("<name>"))]
+    """Return the tables of metrics: those always measured, and those on demand."""
+    always = [_metric(metric) for metric in (*METRICS.values(), field_metric("<name>"))]
+    families: list[AnyMetric] = [
+        *(refusal_of_kind(kind) for kind in get_args(Kind)),
+        judged_metric("<criterion>"),
+        macro_f1("<field>"),
+    ]
+    demanded = [_metric(metric) for metric in (*MORE.values(), *families)]
     head = ["metric", "definition", "better", "range", "counted on", "a failed answer gets", "arms compared by it"]
     return "\n".join(
         [
             "# Metrics\n",
-            "Programs compute all of them; no person and no model reads the answers. A value is given for each question that the metric"
-            " applies to, and the mean over these comes with its 95 % interval and n. “Paired” metrics apply by the question alone, so they"
-            " can be the `primary` one of the rubric. `field:<name>` is there once for each reply field with one right value: the"
-            " `label_field`, and whatever the reply schema closes by `enum`, `const` or a boolean type.\n",
-            _table(head, rows) + "\n",
+            "A value is given for each question that the metric applies to, and the mean over these comes with its 95 % interval and n."
+            " “Paired” metrics apply by the question alone, so they can be the `primary` one of the rubric. Each has a signature,"
+            " `name|version|settings`, stored with every score: scores of two signatures are never put together.\n",
+            "## Always measured\n",
+            "Programs compute all of them; no person and no model reads the answers. `field:<name>` is there once for each reply field with"
+            " one right value: the `label_field`, and whatever the reply schema closes by `enum`, `const` or a boolean type; `field:label`"
+            " is the accuracy of labels.\n",
+            _table(head, always) + "\n",
+            "## On demand\n",
+            "Measured where `[scores] metrics` or the rubric names them. BLEU, TER, macro-F1 and the precision, recall and F1 of refusals"
+            " are of a whole arm, no mean over questions: their intervals are bootstraps of the summed counts, and two arms are compared by"
+            " swapping their counts at random. `grounded` and `judged:…` are read by a model: see [judging](../guides/judging.md).\n",
+            _table(head, demanded) + "\n",
+            "## Of your own\n",
+            "A package brings a metric by an entry point of the group `groundtune.scorer` that leads to a `Metric`, a `CorpusMetric` or a"
+            " `Family` of `groundtune.scores.scorer`; `groundtune.testing.scorer_contract` is the kit that it has to pass. A built-in name"
+            " cannot be taken. A rubric that names an unknown metric is an `UnknownMetric`, told before anything is spent.\n",
         ]
     )
 
@@ -158,7 +181,7 @@ def _default(value: Any) -> str:
     return "none" if value in ([], {}) else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
-def _metric(metric: Metric) -> list[str]:
+def _metric(metric: AnyMetric) -> list[str]:
     top = "" if metric.high is None else f" to {metric.high:g}"
     return [
         f"`{metric.name}`",

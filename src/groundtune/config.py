@@ -1,7 +1,7 @@
 """groundtune.toml → ``Settings``. Unknown keys are refused, and all problems are reported at once, each with its line.
 
 A value comes from the default written here, from the project's file, or from the environment: ``GROUNDTUNE__CHAT__MODEL=…`` sets
-``chat.model``. ``groundtune check`` prints which.
+``chat.model``. A [tuning.*] table that names a recipe takes what it does not say from that recipe. ``groundtune check`` prints which.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from groundtune.errors import ConfigError, GroundtuneError, Problems
-from groundtune.tables import Settings, Table
+from groundtune.tables import Settings, Table, TuningTable
 
 FILE = "groundtune.toml"
 PREFIX = "GROUNDTUNE__"
@@ -25,7 +26,7 @@ PREFIX = "GROUNDTUNE__"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and for each leaf (``chat.model``) where it came from: ``default``, ``project`` or ``environment``."""
+    """Settings, and for each leaf (``chat.model``) where it came from: ``default``, ``recipe``, ``project`` or ``environment``."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -49,6 +50,7 @@ def load(folder: Path) -> Loaded:
     overlay = dict(_environment())
     merged = _merge(written, overlay)
     problems: list[GroundtuneError] = []
+    from_recipes = _fill_from_recipes(path, text, merged, problems)
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(merged)
@@ -59,8 +61,37 @@ def load(folder: Path) -> Loaded:
     if problems:
         raise problems[0] if len(problems) == 1 else Problems(problems)
     assert settings is not None  # noqa: S101
-    sources = {key: "environment" if _has(overlay, key) else "project" if _has(written, key) else "default" for key, _ in leaves(settings)}
+    levels = {"environment": overlay, "project": written, "recipe": from_recipes}
+    sources = {key: next((name for name, tree in levels.items() if _has(tree, key)), "default") for key, _ in leaves(settings)}
     return Loaded(settings, sources)
+
+
+def recipes() -> dict[str, str]:
+    """Return the TOML text of every recipe that the package brings, by name."""
+    folder = files("groundtune").joinpath("tuning", "recipes")
+    found = sorted((entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): entry.read_text(encoding="utf-8") for name, entry in found}
+
+
+def _fill_from_recipes(path: Path, text: str, merged: dict[str, Any], problems: list[GroundtuneError]) -> dict[str, Any]:
+    """Put the values of named recipes where a [tuning.*] table says nothing; return just those, as a tree of their own."""
+    tables = merged.get("tuning")
+    taken: dict[str, Any] = {}
+    if not isinstance(tables, dict):
+        return taken
+    for name, table in tables.items():
+        asked = table.get("recipe") if isinstance(table, dict) else None
+        if not isinstance(asked, str):
+            continue
+        known = recipes()
+        if asked not in known:
+            message = f"{path}:{line_of(text, ['tuning', name, 'recipe'])}: tuning.{name}.recipe is {asked!r}; known: {', '.join(known)}"
+            problems.append(ConfigError(message, "see what each sets: groundtune tune --recipes"))
+            continue
+        values = {key: value for key, value in tomllib.loads(known[asked]).items() if key not in table}
+        tables[name] = {**values, **table}
+        taken.setdefault("tuning", {})[name] = values
+    return taken
 
 
 def leaves(settings: Settings) -> Iterator[tuple[str, Any]]:
@@ -200,9 +231,36 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
         yield problem(["access", "sql"], "access.sql: give either url or url_env")
     if tokens is not None and (tokens.jwks_file is None) == (tokens.secret_env is None):
         yield problem(["access", "tokens"], "access.tokens: give either jwks_file or secret_env")
+    arms = [arm.name for arm in settings.arms]
+    for name, table in settings.tuning.items():
+        for key, wrong in _misfits(name, table, settings):
+            yield problem(["tuning", name, key], f"tuning.{name}.{key}: {wrong}")
+        if table.teacher is not None and table.teacher not in arms:
+            yield problem(["tuning", name, "teacher"], f"tuning.{name}.teacher is {table.teacher!r}: no such arm; known: {', '.join(arms)}")
     for number, source in enumerate(settings.sources):
         if source.name in [other.name for other in settings.sources[:number]]:
             yield problem(["sources", str(number), "name"], f"sources.{number}.name is {source.name!r}: two sources of one name")
     for number, gate in enumerate(settings.rubric.gates):
         if (gate.min is None) == (gate.max is None):
             yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")
+    for number, rule in enumerate(settings.gates):
+        if (rule.at_least is None) == (rule.at_most is None):
+            yield problem(["gates", str(number)], f"gates.{number} ({rule.metric}): give either at_least or at_most")
+        if rule.adapter is not None and rule.adapter not in settings.tuning:
+            known = ", ".join(sorted(settings.tuning)) or "none"
+            yield problem(["gates", str(number)], f"gates.{number}.adapter is {rule.adapter!r}: no such [tuning.*] table; known: {known}")
+
+
+def _misfits(name: str, table: TuningTable, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a [tuning.*] table that contradict another, and why."""
+    if table.objective != "sft":
+        for key in ("packing", "replay", "teacher"):
+            if getattr(table, key):
+                yield key, f"is for objective sft, and the objective is {table.objective}"
+    if table.teacher_answers is not None and table.teacher is None:
+        yield "teacher_answers", "needs teacher, the arm that gave them"
+    for arm in settings.arms:
+        if arm.name == table.teacher and arm.adapter is not None:
+            above = settings.tuning.get(arm.adapter)
+            if arm.adapter == name or (above is not None and above.teacher is not None):
+                yield "teacher", f"arm {arm.name!r} answers with an adapter that has a teacher itself, or with this very one"

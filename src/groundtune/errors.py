@@ -7,13 +7,22 @@ GroundtuneError
 │   ├── SourceError    a source of documents cannot be reached, or lists what cannot be trusted
 │   ├── ExampleError
 │   ├── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
+│   │   └── UnknownMetric  a rubric or [scores] names a metric that nothing measures
 │   └── TokenError     a token proves nothing: its signature, issuer, audience, time or claims are wrong
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
-│   └── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   ├── NotComparable  two decisions were made on different test sets
+│   ├── BrokenLog      the decision log, or a record that it names, is not as it was written
+│   ├── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   ├── HalfWritten    a model version or an export was broken off while it was written
+│   └── StaleCalibration  the abstention was calibrated for another index version, search, prompt or model
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
-│   └── EndpointError  a remote model timed out, refused or answered nonsense
+│   ├── OtherBase      an adapter was made for another base model than the project's
+│   ├── UnsafeWeights  a pickle, a link or a malformed weight file, which is never opened
+│   ├── ExportRefused  a model cannot be written in that form, or answers differently in it
+│   ├── EndpointError  a remote model timed out, refused or answered nonsense
+│   └── JudgeError     the judge is the model that wrote the answers, or its labels cannot be used
 ├── MissingExtra       an optional dependency is not installed
 ├── StorageError       the disk is full, or a file cannot be written
 └── Problems           several of the above, found in one pass
@@ -22,6 +31,7 @@ GroundtuneError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class GroundtuneError(Exception):
@@ -69,7 +79,7 @@ class UnknownName(InputError):
     """A name that nothing here goes by; the message lists the known ones."""
 
     @classmethod
-    def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> UnknownName:
+    def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> Self:
         """Build the message from what was asked for and what there is."""
         listed = ", ".join(sorted(known)) or "none"
         return cls(f"unknown {what} {name!r}; known: {listed}", hint)
@@ -77,6 +87,10 @@ class UnknownName(InputError):
 
 class TokenError(InputError):
     """A token proves nothing here: its signature, issuer, audience, time or claims are not as they have to be."""
+
+
+class UnknownMetric(UnknownName):
+    """A rubric or ``[scores]`` names a metric that nothing here or installed measures, or a plug-in that is none."""
 
 
 class StateError(GroundtuneError):
@@ -87,8 +101,24 @@ class LockedError(StateError):
     """The test set, the rubric or the arms changed after they were locked."""
 
 
+class NotComparable(StateError):
+    """Two decisions were made on different test sets, so their numbers say nothing about each other."""
+
+
+class BrokenLog(StateError):
+    """The decision log, or a record that it names, is not as it was written and signed."""
+
+
 class StaleIndex(StateError):
     """The index does not match what the project now asks for, or what the ledger says it holds."""
+
+
+class HalfWritten(StateError):
+    """A model version or an export was broken off while it was written; nothing of it is used."""
+
+
+class StaleCalibration(StateError):
+    """An arm's abstention was calibrated for something else than what would answer now: its threshold means nothing there."""
 
 
 class ModelError(GroundtuneError):
@@ -99,8 +129,24 @@ class WeightsError(ModelError):
     """Model weights are missing, or their checksum is not the pinned one."""
 
 
+class OtherBase(ModelError):
+    """An adapter was made for another base model than the one that the project names."""
+
+
+class UnsafeWeights(ModelError):
+    """A pickle, a link or a malformed weight file lies where weights should be; it is not opened."""
+
+
+class ExportRefused(ModelError):
+    """A model cannot be written in the form that was asked for, or answers differently once it is."""
+
+
 class EndpointError(ModelError):
     """A remote model timed out, refused, or answered something that is not an answer."""
+
+
+class JudgeError(ModelError):
+    """The judge is the model that wrote the answers, or its rubric or the people's labels beside it cannot be used."""
 
 
 class MissingExtra(GroundtuneError):

@@ -18,16 +18,17 @@ from groundtune.errors import StorageError
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, sets, tuples, paths and dates into what JSON knows. Raises ``TypeError`` on anything else."""
+    # The usual kinds first: versions of an index are fingerprinted over all of their documents.
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [item if type(item) is str else plain(item) for item in value]
     if isinstance(value, frozenset | set):
         return sorted(plain(item) for item in value)
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, Path | date):
         return str(value)
     raise TypeError(f"cannot fingerprint or store a {type(value).__name__}")
@@ -53,6 +54,8 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}") from error
+        if error.errno == errno.EFBIG:
+            raise StorageError(f"{path} is larger than a file may be here", f"write to another disk; see: df -hT {path.parent}") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(f"not allowed to write {path}", f"mend the permissions; see: ls -ld {path.parent}") from error
         raise

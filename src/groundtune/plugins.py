@@ -8,7 +8,7 @@ from typing import Any
 
 from groundtune.errors import MissingExtra, UnknownName
 
-KINDS = ("loader", "source", "chat", "embed", "rerank", "index")
+KINDS = ("loader", "source", "chat", "embed", "rerank", "index", "scorer", "detector")
 
 
 @cache
@@ -19,6 +19,16 @@ def _points(kind: str) -> dict[str, EntryPoint]:
 def known(kind: str) -> list[str]:
     """Return the names that can be written for this kind of plug-in, sorted."""
     return sorted(_points(kind))
+
+
+@cache
+def releases(kind: str) -> tuple[str, ...]:
+    """Return each plug-in of this kind with the package that brings it and its version: "pdf groundtune 0.1.0", sorted."""
+    points = list(_points(kind).values())
+    # One package brings most of them, and its description is long.
+    brought_by = {id(point.dist): point.dist for point in points if point.dist}
+    packages = {key: f"{package.name} {package.version}" for key, package in brought_by.items()}
+    return tuple(sorted(f"{point.name} {packages.get(id(point.dist), '')}".rstrip() for point in points))
 
 
 def load(kind: str, name: str) -> Any:

@@ -112,7 +112,8 @@ class Passage:
 
     ``score`` is the fused score; ``found_by`` holds the rank (from 1) in each search that found it; ``similarity`` is the cosine
     with the question, or ``None`` when no vector search ran; ``allowed_by`` names the reader groups that let the asker see it.
-    ``rule`` says in words which rule made these its readers; empty where nobody asked.
+    ``rule`` says in words which rule made these its readers; empty where nobody asked. ``scores`` holds what the search by words gave the
+    question (``bm25``), the fusion (``fused``) and a reranker (``rerank``).
     """
 
     chunk: Chunk
@@ -122,6 +123,7 @@ class Passage:
     found_by: Mapping[str, int]
     allowed_by: tuple[str, ...]
     rule: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 # ── what is asked, and how it is answered ──
@@ -158,6 +160,7 @@ class Example:
     split_group: str
     kind: Kind = "answerable"
     filter: Mapping[str, str] = field(default_factory=dict)
+    readers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +208,57 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A sentence of a passage at ``document.text[start:end]``; ``says`` is its figure ("4 hours").
+
+    ``version`` and ``date`` are what its document says of itself, empty where it says nothing.
+    """
+
+    document_id: str
+    chunk_id: str
+    text: str
+    start: int
+    end: int
+    says: str
+    version: str = ""
+    date: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two sentences about the same that give different figures. ``newer`` is whether their versions or dates put the first one later.
+
+    ``why`` says how the two were paired, in words.
+    """
+
+    first: Statement
+    second: Statement
+    newer: bool
+    why: str
+
+
+Abstained = Literal["answered", "declined", "below threshold", "nothing found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """Why an answer was given or withheld.
+
+    ``nothing found``: no passage, so nothing was asked; ``below threshold``: less sure than the calibration asks for, so that the
+    project's fallback stands in the answer's place and ``withheld`` holds what the model had written (empty where it was not asked);
+    ``declined``: the model's own refusal. ``probability`` is that of the passages holding the answer, ``None`` without a calibration.
+    """
+
+    state: Abstained
+    probability: float | None = None
+    threshold: float | None = None
+    calibration: str = ""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    withheld: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What an arm said. ``failure`` is why there is no answer; a failed answer counts against its arm, in the open.
 
@@ -212,7 +266,8 @@ class Answer:
     is the part a person reads: the reply's answer field, else the raw text. ``cited`` holds only quotes that were found;
     ``quoted`` is what the model offered as a quote, found or not. ``refused`` is whether it declines to answer. ``fallback``
     marks a refusal made without asking the model, because nothing was found. ``unsupported`` holds the sentences that no shown
-    passage supports, where the project has them flagged, or left out of ``said``.
+    passage supports, where the project has them flagged, or left out of ``said``. ``abstention`` is why it was given or withheld, where
+    that was judged; ``conflicts`` are passages that contradict each other in a figure.
     """
 
     id: str
@@ -237,6 +292,8 @@ class Answer:
     example_id: str | None = None
     messages: tuple[Mapping[str, str], ...] = ()
     unsupported: tuple[str, ...] = ()
+    abstention: Abstention | None = None
+    conflicts: tuple[Conflict, ...] = ()
 
 
 # ── what it was worth ──
@@ -282,6 +339,36 @@ class Estimate:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table of a section: every row has as many cells as ``head``; the first column names the row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """A tornado: each row is ``(name, value at the low end, value at the high end)`` about the value ``middle``, all in ``unit``."""
+
+    title: str
+    unit: str
+    middle: float
+    rows: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annex:
+    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    bars: Bars | None = None
+
+
 Verdict = Literal["ship", "can't tell", "none passes"]
 
 
@@ -290,7 +377,8 @@ class Decision:
     """The verdict on one evaluation by a rubric written beforehand.
 
     ``choice`` is the arm to ship, or ``None``. ``questions_needed`` is the number of further questions that would settle a
-    "can't tell". ``inputs`` are the fingerprints of everything that went in; ``not_covered`` what nobody measured.
+    "can't tell". ``inputs`` are the fingerprints of everything that went in; ``not_covered`` what nobody measured. ``sections`` is what
+    is known beside the evidence: needs, audit, costs.
     """
 
     id: str
@@ -309,6 +397,7 @@ class Decision:
     revisit_on: date
     inputs: Mapping[str, str]
     supersedes: str | None = None
+    sections: tuple[Annex, ...] = ()
 
 
 # ── what is kept ──
@@ -319,7 +408,9 @@ class ModelVersion:
     """A base model, or a base and an adapter, with how it was made.
 
     ``readers`` is the intersection over the readers of every document its training rows drew on: a principal outside it is not
-    answered by this adapter. ``None`` means a base model, trained on nothing of the project's.
+    answered by this adapter. ``None`` means a base model, trained on nothing of the project's. ``base`` is the fingerprint of the base's
+    weights, ``base_name`` and ``revision`` are what they were asked for by (a commit, a package version, or a fingerprint of files);
+    ``template_hash`` is of the chat template, ``licence`` of the base. What was not recorded is empty.
     """
 
     id: str
@@ -332,6 +423,11 @@ class ModelVersion:
     readers: frozenset[str] | None
     document_ids: tuple[str, ...]
     metrics: Mapping[str, float]
+    base_name: str = ""
+    revision: str = ""
+    template_hash: str = ""
+    licence: str = ""
+    made_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,3 +459,22 @@ class Run:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     code_version: str
+
+
+Status = Literal["approved", "draft", "rejected", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Two replies to one question, of which ``chosen`` is better. A reply is an object of the project's schema, or plain text.
+
+    ``asker`` is who asks (``as`` in the file); ``source`` names the document that the pair draws on, and so its readers, or is empty.
+    """
+
+    id: str
+    question: str
+    asker: str
+    chosen: Mapping[str, Any] | str
+    rejected: Mapping[str, Any] | str
+    source: str = ""
+    status: Status = "approved"

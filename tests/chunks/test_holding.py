@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.chunks import holding
-from groundtune.chunks.verify import Row, digest, uncovered
+from groundtune.chunks.store import Row
+from groundtune.chunks.verify import digest, uncovered
 from groundtune.errors import StateError
 from groundtune.types import Document
 

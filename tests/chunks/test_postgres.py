@@ -12,9 +12,12 @@ from groundtune.access.filter import Predicate
 from groundtune.chunks.postgres import search
 from groundtune.chunks.postgres.store import PostgresStore
 from groundtune.chunks.postgres.store import open as open_store
+from groundtune.chunks.verify import verify_version
 from groundtune.errors import ConfigError, StaleIndex, StorageError
 from groundtune.testing.index_contract import GROUPS, WIDTH, made, sieved
-from groundtune.testing.store_contract import StoreContract, written
+from groundtune.testing.store_contract import StoreContract
+from groundtune.testing.store_damage import document, manifest_of
+from groundtune.testing.store_rows import written
 
 
 class TestPostgresStore(StoreContract):
@@ -123,6 +126,28 @@ class TestPostgresStore(StoreContract):
             administrator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'groundtune'")
         assert len(index.dense(vector, may, None, 5)) == 3
         assert store.tags(table) == ["one"]
+
+    @pytest.mark.parametrize(
+        ("change", "kinds"),
+        [
+            ('"text" = upper("text")', {"rows", "coverage"}),
+            ("start = start + 1", {"rows", "coverage"}),
+            ("id = id || 'x'", {"rows"}),
+            ("readers = readers || '{{world}}'", {"hash"}),
+        ],
+    )
+    def test_a_row_that_somebody_changed_in_the_database_is_found(self, change: str, kinds: set[str]) -> None:
+        store, table = self.store(), self.table()
+        whole, chunks = document(0)
+        draft = store.draft(table, WIDTH)
+        draft.write(chunks, written(0)[1])
+        draft.publish("one")
+        version = manifest_of(store, table, "one", [(whole, chunks)])
+        assert verify_version(version, store, documents=[whole]).differences == ()
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SELECT set_config('groundtune.writing', 'on', true)")
+            assert connection.execute(store._sql(f"UPDATE {{table}} SET {change} WHERE ordinal = 1", table)).rowcount == 1
+        assert {item.kind for item in verify_version(version, store, documents=[whole]).differences} == kinds
 
     def test_an_index_that_somebody_dropped_is_told_as_stale(self) -> None:
         store, table = self.store(), self.table()

@@ -17,7 +17,8 @@ from groundtune.chunks.engines.weaviate import WeaviateRows
 from groundtune.chunks.store import Store
 from groundtune.errors import ConfigError, StorageError
 from groundtune.testing.index_contract import WIDTH
-from groundtune.testing.store_contract import StoreContract, written
+from groundtune.testing.store_contract import StoreContract
+from groundtune.testing.store_rows import written
 
 
 class TestWeaviate(StoreContract):

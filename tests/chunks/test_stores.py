@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from made_rows import DictRows
 
+from groundtune.chunks.engines.store import RowStore
 from groundtune.chunks.store import Store
 from groundtune.chunks.store_lance import LanceStore
 from groundtune.chunks.store_memory import MemoryStore
@@ -14,6 +16,21 @@ class TestMemoryStore(StoreContract):
     @pytest.fixture(autouse=True)
     def _one(self) -> None:
         self.one = MemoryStore()
+
+    def store(self) -> Store:
+        return self.one
+
+
+class TestRowStore(StoreContract):
+    """Versions as numbers in rows, over a dictionary."""
+
+    conditions = any_script = False
+
+    cases = 80
+
+    @pytest.fixture(autouse=True)
+    def _one(self) -> None:
+        self.one = RowStore(DictRows())
 
     def store(self) -> Store:
         return self.one

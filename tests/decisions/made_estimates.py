@@ -45,7 +45,7 @@ def estimate(metric: str, arm: str, value: float | None, versus: str | None = No
 
 def passing(arm: str, primary: float | None, **values: float | None) -> list[Estimate]:
     """The means of an arm that passes every gate, but for what is given otherwise."""
-    means = {"leak": 0.0, "refusal_right": 0.9, "valid_json": 0.97, "cost": 0.001, "seconds_total": 2.0, **values}
+    means = {"leak": 0.0, "refusal_right": 0.9, "valid_json": 0.97, "cost": 0.001, "seconds_total": 2.0, "machine_seconds": 0.1, **values}
     return [estimate("token_f1", arm, primary), *(estimate(metric, arm, value) for metric, value in means.items())]
 
 

@@ -80,6 +80,25 @@ def test_a_gate_on_what_was_not_measured_fails(metric: str, state: str) -> None:
     assert decided(gone).choice == "rag"
 
 
+def test_an_arm_that_refuses_nearly_all_it_could_answer_is_not_shipped_whatever_it_scores() -> None:
+    rows = [
+        *evidence({"rag": 0.5, "hybrid": 0.9}, p=0.001),
+        estimate("false_refusal", "rag", 0.1),
+        estimate("false_refusal", "hybrid", 0.95),
+    ]
+    decision = decided(rows)
+    assert decision.choice == "rag"
+    assert said(decision.reasons, "hybrid does not pass: needed false_refusal at most 0.9, but it is 0.95")
+    assert decided(rows, rubric=replace(RUBRIC, refusals_max=1.0)).choice == "hybrid"
+    assert decided(rows, rubric=replace(RUBRIC, gates=(*RUBRIC.gates, Gate(metric="false_refusal", max=0.05)))).verdict == "none passes"
+
+
+def test_needless_refusals_are_no_question_where_none_could_be_counted() -> None:
+    rows = evidence({"rag": 0.5, "hybrid": 0.9}, p=0.001)
+    assert decided(rows).choice == "hybrid"
+    assert decided([*rows, estimate("false_refusal", "hybrid", None, state="not run")]).choice == "hybrid"
+
+
 def test_a_number_without_the_state_measured_does_not_pass() -> None:
     assert not holds(Gate(metric="leak", max=0.0), estimate("leak", "rag", 0.0, state="too few"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_sources import Memory, ids, kinds, origin, synced
 
+from groundtune import plugins
+from groundtune.documents import item
 from groundtune.documents.catalogue import Catalogue
 from groundtune.documents.changes import commit, documents_of, gone_first, survey
 from groundtune.documents.given import Policy, Rule
-from groundtune.documents.sources.folder import Folder
-from groundtune.errors import DocumentError, StorageError
+from groundtune.documents.sources.folder import Folder, Once
+from groundtune.errors import DocumentError, SourceError, StorageError
 
 
 def test_new_changed_moved_gone_and_unchanged_are_told_apart() -> None:
@@ -41,6 +46,68 @@ def test_what_has_the_same_stamp_is_not_read_and_what_has_none_is_known_by_its_h
     assert box.reads == ["a.md"]
     plain = Memory({"a.md": "# A\n\none"}, stamped=False)
     assert kinds(synced(catalogue, origin(plain))) == {"box/a.md": "unchanged"} and plain.reads == ["a.md"]
+
+
+class Frozen(Memory):
+    """A source whose stamps say nothing: they stay as they are while the texts change."""
+
+    def items(self) -> Any:
+        return (replace(found, stamp="as ever") for found in super().items())
+
+
+def test_what_a_stamp_hides_is_found_by_reading_everything_again() -> None:
+    catalogue, box = Catalogue(None), Frozen({"a.md": "# A\n\none", "b.md": "# B\n\ntwo"})
+    synced(catalogue, origin(box))
+    box.texts["a.md"], box.reads = "# A\n\nother", []
+    assert set(kinds(synced(catalogue, origin(box))).values()) == {"unchanged"} and box.reads == []
+    assert kinds(synced(catalogue, origin(box), reread=True)) == {"box/a.md": "changed", "box/b.md": "unchanged"}
+    assert box.reads == ["a.md", "b.md"]
+    assert set(kinds(synced(catalogue, origin(box))).values()) == {"unchanged"} and box.reads == ["a.md", "b.md"]
+
+
+def test_reading_everything_again_does_not_bring_back_what_was_dropped() -> None:
+    catalogue, box = Catalogue(None), Memory({"a.md": b"\xff\xff", "b.md": "# B\n\ntwo"})
+    synced(catalogue, origin(box))
+    synced(catalogue, origin(box), drop=["box/a.md"])
+    assert kinds(synced(catalogue, origin(box), reread=True))["box/a.md"] == "dropped"
+    assert kinds(synced(catalogue, origin(box), retry=True))["box/a.md"] == "failed"
+
+
+def test_another_release_of_a_parser_reads_everything_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue, box = Catalogue(None), Memory({"a.md": "# A\n\none"})
+    synced(catalogue, origin(box))
+    item._mark.cache_clear()
+    monkeypatch.setattr(plugins, "releases", lambda kind: (f"markdown somebody's-{kind} 2.0",))
+    try:
+        assert kinds(synced(catalogue, origin(box))) == {"box/a.md": "unchanged"} and box.reads == ["a.md", "a.md"]
+    finally:
+        item._mark.cache_clear()
+
+
+def test_a_file_is_trusted_by_its_stamp_only_when_its_clock_has_moved_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, catalogue = tmp_path / "a.md", Catalogue(None)
+    page.write_text("# A\n\none")
+    assert [found.stamp for found in Folder(tmp_path).items()] == [""]
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_000_000_000)
+    synced(catalogue, origin(Folder(tmp_path)))
+    times = page.stat().st_atime_ns, page.stat().st_mtime_ns
+    page.write_text("# A\n\ntwo")
+    os.utime(page, ns=times)
+    assert kinds(synced(catalogue, origin(Folder(tmp_path)))) == {"box/a.md": "changed"}, "same size, same time of change"
+
+
+def test_a_source_is_listed_once_for_two_looks_and_again_after_it_failed() -> None:
+    box = Memory({"a.md": "# A\n\none"})
+    once = Once(box)
+    box.down = True
+    for _ in range(2):
+        with pytest.raises(SourceError):
+            once.items()
+    box.down = False
+    assert [found.name for found in once.items()] == ["a.md"]
+    box.texts["b.md"] = "# B\n\ntwo"
+    assert [found.name for found in once.items()] == ["a.md"]
 
 
 def test_a_source_out_of_reach_loses_nothing_and_is_told() -> None:

@@ -16,7 +16,7 @@ from made_server import Asked, Reply, Server, serving
 
 from groundtune.errors import ConfigError, EndpointError
 from groundtune.models import wire
-from groundtune.models.chat import Request
+from groundtune.models.chat import Request, Token
 from groundtune.models.endpoint import EndpointChat, EndpointEmbed, open_chat, open_embed
 from groundtune.models.endpoint_embed import open_cohere
 from groundtune.models.usage import Usage
@@ -356,3 +356,61 @@ def test_any_usage_is_counted_or_estimated(usage: Any) -> None:
         assert counted.requests == 1
         assert counted.tokens >= 0
         assert counted.estimated in (0, 3)
+
+
+# ── probabilities of tokens ──
+
+
+def with_logprobs(text: str, rows: Any) -> Reply:
+    reply = said(text)
+    reply.body["choices"][0]["logprobs"] = {"content": rows}
+    return reply
+
+
+def test_probabilities_are_asked_for_only_where_they_are_wanted_and_come_back(server: Server) -> None:
+    server.script(with_logprobs("Two years.", [{"token": "Two", "logprob": -0.1}, {"token": " years.", "logprob": -0.5}]))
+    wanting = [Request(messages=({"role": "user", "content": "How long?"},), logprobs=True)]
+    [done] = chat(server).complete(wanting, limit=9)
+    assert done.tokens == (Token("Two", -0.1), Token(" years.", -0.5)) and done.mean_logprob == pytest.approx(-0.3)
+    [plain] = chat(server).complete(ask("How long?"), limit=9)
+    assert plain.tokens is None and plain.mean_logprob is None
+    assert [asked.body.get("logprobs") for asked in server.asked] == [True, None]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        [],
+        "Two",
+        [{"token": "Two years."}],
+        [{"token": "Two years.", "logprob": "high"}],
+        [{"token": "Two years.", "logprob": 0.7}],
+        [{"token": "Two", "logprob": -0.1}],
+        [None],
+    ],
+)
+def test_probabilities_that_are_none_or_of_another_text_are_absent(server: Server, rows: Any) -> None:
+    server.script(with_logprobs("Two years.", rows))
+    [done] = chat(server).complete([Request(messages=({"role": "user", "content": "How long?"},), logprobs=True)], limit=9)
+    assert done.failure is None and done.text == "Two years." and done.tokens is None
+
+
+def test_a_server_that_refuses_probabilities_is_asked_without_from_then_on(server: Server) -> None:
+    refused = Reply(400, {"error": {"message": "logprobs are not supported with this model"}})
+    server.answer = lambda asked, number: refused if "logprobs" in asked.body else said("Two years.")
+    model = chat(server)
+    wanting = [Request(messages=({"role": "user", "content": "How long?"},), logprobs=True)]
+    assert [model.complete(wanting, limit=9)[0].text for _ in range(2)] == ["Two years."] * 2
+    assert ["logprobs" in asked.body for asked in server.asked] == [True, False, False]
+
+
+def test_a_server_that_takes_neither_old_limit_nor_probabilities_is_answered_both(server: Server) -> None:
+    def answer(asked: Asked, number: int) -> Reply:
+        if "max_tokens" in asked.body:
+            return fails(400, "use max_completion_tokens")
+        return fails(422, "unknown field logprobs") if "logprobs" in asked.body else said("Two years.")
+
+    server.answer = answer
+    [done] = chat(server).complete([Request(messages=({"role": "user", "content": "How long?"},), logprobs=True)], limit=9)
+    assert done.text == "Two years." and len(server.asked) == 3

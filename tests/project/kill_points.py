@@ -1,13 +1,20 @@
-"""A command of a project in a process of its own, killed (SIGKILL) right before its n-th lasting effect.
+"""Commands of a project, each in a process of its own that is killed (SIGKILL) right before its n-th lasting effect.
 
-    python kill_points.py FOLDER ACTION NUMBER     exits 0 and prints the effects there were, if there are fewer than NUMBER
+    → ["/tmp/bot", "ingest", 3]          ← -9, and what it printed in the file that was named
+    → ["/tmp/bot", "ingest", 10000]      ← 0, and the effects there were, one a line, as there are fewer
 
-A lasting effect is a file that is renamed or removed, a commit or tag of the engine's table, or a transaction of the ledger.
+A lasting effect is a file that is renamed or removed, a commit or tag of the engine's table, or a transaction of the ledger. The process
+that reads these lines has imported everything, opened nothing, and forks for each: a start of Python with the engine takes seconds, and
+what is tested is how the process ends.
 """
 
+import importlib
+import json
 import os
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,8 +68,31 @@ def arm(number: int) -> list[str]:
     return seen
 
 
+def run(folder: str, action: str, number: int) -> None:
+    project = opened(Path(folder))
+    seen = arm(number)
+    ACTIONS[action](project)
+    print("\n".join(seen), flush=True)
+
+
+def forked(out: str, *command: Any) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+            run(*command)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    project = opened(Path(sys.argv[1]))
-    seen = arm(int(sys.argv[3]))
-    ACTIONS[sys.argv[2]](project)
-    print("\n".join(seen))
+    # The engine resets its threads in a forked child, and warns that this is young; nothing of it runs here when a child is made.
+    warnings.filterwarnings("ignore", message="lancedb fork support is experimental")
+    for name in ("lancedb.table", "numpy", "pyarrow.compute", "groundtune.chunks.build", "groundtune.project.ingest"):
+        importlib.import_module(name)
+    for line in sys.stdin:
+        print(forked(*json.loads(line)), flush=True)

@@ -1,9 +1,10 @@
 import json
+import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -334,14 +335,37 @@ def prepared(folder: Path, action: str) -> None:
             opened(folder).ingest()
 
 
+Ran = Callable[[Path, str, int], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """Runs an action of a project in a process of its own, up to its n-th lasting effect; returns its exit code and what it printed."""
+    out = tmp_path_factory.mktemp("ran") / "out"
+    command = [sys.executable, str(Path(__file__).parent / "kill_points.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        told = server.stdin, server.stdout
+        assert told[0] is not None and told[1] is not None
+
+        def run(folder: Path, action: str, number: int) -> tuple[int, str]:
+            print(json.dumps([str(out), str(folder), action, number]), file=told[0], flush=True)
+            ready, _, _ = select.select([told[1]], [], [], 300)
+            assert ready, f"{action} {number} neither ended nor was killed"
+            return int(told[1].readline()), out.read_text()
+
+        yield run
+        server.kill()
+
+
 @pytest.mark.parametrize("action", list(ACTIONS))
-def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder: Path, tmp_path: Path, action: str) -> None:
+def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder: Path, tmp_path: Path, action: str, ran: Ran) -> None:
     prepared(folder, action)
     before = seen_ids(folder)
     whole = tmp_path / "whole"
     shutil.copytree(folder, whole)
-    effects = ran(whole, action, 10_000).stdout.splitlines()
-    after = seen_ids(whole)
+    code, printed = ran(whole, action, 10_000)
+    effects, after = printed.splitlines(), seen_ids(whole)
+    assert code == 0
     assert len(effects) > 1
     ids = {version.id for version in opened(whole).index_versions()}
     wanted = {(line["verb"], line["subject"], str(line["details"])) for line in opened(whole).ledger.audited()}
@@ -349,8 +373,7 @@ def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder
     for number in [place for place, name in enumerate(effects, start=1) if place == 1 or name != effects[place - 2]]:
         killed = tmp_path / "killed"
         shutil.copytree(folder, killed)
-        child = ran(killed, action, number)
-        assert child.returncode == -signal.SIGKILL, child.stderr
+        assert ran(killed, action, number)[0] == -signal.SIGKILL
         # What is live is the one or the other, and whole; a half of a document is in neither.
         now = seen_ids(killed)
         assert now in (before, after)
@@ -367,11 +390,6 @@ def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder
         assert set(lines) == wanted and len(lines) == len(wanted)
         assert project.ledger.audit_broken() is None
         shutil.rmtree(killed)
-
-
-def ran(folder: Path, action: str, number: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(Path(__file__).parent / "kill_points.py"), str(folder), action, str(number)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def seen_ids(folder: Path) -> tuple[str | None, tuple[tuple[str, str], ...]]:

@@ -15,6 +15,7 @@ from groundtune.errors import GroundtuneError, LockedError, Problems, StaleIndex
 from groundtune.records.ledger import Ledger
 
 VOLATILE = ("seconds", "cost")
+TIMED = ("seconds_total", "machine_seconds", "cost")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,9 @@ def result(folder: Path) -> dict[str, Any]:
     decision = json.loads(path.read_text())
     return {
         "answers": answers,
-        "scores": [s for s in scores if s["metric"] not in ("seconds_total", "cost")],
+        "scores": [s for s in scores if s["metric"] not in TIMED],
         "verdict": (decision["verdict"], decision["choice"], decision["fallback"]),
-        "estimates": [e for e in decision["estimates"] if e["metric"] not in ("seconds_total", "cost")],
+        "estimates": [e for e in decision["estimates"] if e["metric"] not in TIMED],
         "inputs": decision["inputs"],
     }
 
@@ -69,6 +70,22 @@ def test_every_arm_answers_every_question_and_a_decision_is_written(whole: Path)
     page = next((whole / "decisions").glob("*.html")).read_text()
     assert "whole-corpus" in page and "has room for" in page
     assert found["inputs"]["index"].startswith("index:")
+
+
+def test_the_decision_says_what_each_arm_would_cost_from_what_was_measured(whole: Path) -> None:
+    [path] = (whole / "decisions").glob("*.json")
+    decision = json.loads(path.read_text())
+    [costs] = decision["sections"]
+    assert costs["title"] == "Costs" and "tuned" in [row[0].removesuffix(" ←") for row in costs["grids"][0]["rows"]]
+    states = {row[0]: (row[1], row[4]) for row in costs["grids"][4]["rows"]}
+    for arm in ("prompt", "few-shot", "rag", "rag-json", "tuned", "hybrid"):
+        for what in ("prompt_tokens", "answer_tokens", "machine_seconds"):
+            assert states[f"{arm}: {what}"][1] == "measured"
+    assert states["hybrid: tuning_hours"][1] == "measured" and states["machine_hour"] == ("1", "written")
+    assert "## Costs" in path.with_suffix(".md").read_text() and "<h2>Costs</h2>" in path.with_suffix(".html").read_text()
+    changed = gt.open(whole).what_if({"volume": "2e6", "churn": "daily", "smallest_gain": "0.9"})
+    assert changed.verdicts is not None and changed.verdicts[0] and changed.costs[1].inputs["questions_a_month"].value == 2e6
+    assert changed.costs[1].bills["tuned"].month > changed.costs[0].bills["tuned"].month
 
 
 def test_nobody_is_shown_what_they_may_not_read(whole: Path) -> None:

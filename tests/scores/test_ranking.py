@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.scores.ranking import ndcg, recall
+from groundtune.scores.ranking import average_precision, ndcg, recall, reciprocal_rank
 
 # Made-up rankings and judgements; the values are trec_eval's own, by reference/make_ranking.py.
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "ranking.json").read_text())
@@ -15,8 +15,11 @@ items = st.sampled_from([f"d{number}" for number in range(12)])
 @pytest.mark.parametrize("case", REFERENCE, ids=lambda case: case["name"])
 def test_values_are_those_of_trec_eval(case: dict) -> None:
     for measure, value in case["values"].items():
-        name, depth = measure.rsplit("_", 1)
-        mine = (ndcg if name == "ndcg_cut" else recall)(case["ranked"], case["grades"], int(depth))
+        if measure in ("recip_rank", "map"):
+            mine = (reciprocal_rank if measure == "recip_rank" else average_precision)(case["ranked"], case["grades"])
+        else:
+            name, depth = measure.rsplit("_", 1)
+            mine = (ndcg if name == "ndcg_cut" else recall)(case["ranked"], case["grades"], int(depth))
         assert mine == pytest.approx(value, abs=1e-12), measure
 
 
@@ -26,6 +29,7 @@ def test_they_lie_between_none_and_all(ranked: list[str], grades: dict[str, int]
     assert 0 <= ndcg(ranked, grades, depth) <= 1 + 1e-12
     assert ndcg(ranked, grades, depth) <= ndcg(best, grades, depth) + 1e-12
     assert recall(ranked, grades, depth) <= recall(ranked, grades, depth + 1) <= 1
+    assert 0 <= average_precision(ranked, grades) <= reciprocal_rank(best, grades) <= 1
 
 
 def test_an_item_that_comes_twice_counts_once() -> None:

@@ -1,6 +1,7 @@
-import contextlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +9,37 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import LoraConfig, get_peft_model
+from made_training import RECIPE, StopsAfter, pairs, rows
 from safetensors.torch import load_file
 
-from groundtune.errors import StateError
-from groundtune.models.local.chat import load_base
+from groundtune.errors import StateError, StorageError
 from groundtune.progress import Silent
 from groundtune.tables import TuningTable
-from groundtune.tuning.adapter import linear_names
-from groundtune.tuning.train import Encoded, batch_loss, encode, parts_of, rate_at, schedule, train
-from groundtune.tuning.trainset import Row
-
-RECIPE = TuningTable(rank=2, alpha=4, epochs=2, batch=2, evaluate_every=3, checkpoint_every=2, patience=9)
-
-
-def rows(count: int) -> list[Row]:
-    return [
-        Row(
-            example_id=f"e{n}",
-            messages=({"role": "system", "content": "S"}, {"role": "user", "content": f"warranty {'of the crane ' * (n % 4)}{n}?"}),
-            completion=f'{{"answer": "{n} years"}}',
-            document_ids=(),
-        )
-        for n in range(count)
-    ]
+from groundtune.tuning import methods
+from groundtune.tuning.batches import packs_of, parts_of, rate_at, schedule
+from groundtune.tuning.checkpoints import save_tuned, weights_in
+from groundtune.tuning.encode import Encoded
+from groundtune.tuning.train import train
 
 
-def adapted(tiny: Path) -> tuple[Any, Any]:
-    model, tokenizer, _ = load_base({"model": str(tiny)})
+def tuned(tiny: Path, folder: Path, recipe: TuningTable = RECIPE, progress: Any = None, count: int = 9) -> dict[str, torch.Tensor]:
+    """Run a recipe on the tiny model and return the best weights."""
+    chat = {"model": str(tiny), "dtype": "float32"}
+    model, tokenizer, _ = methods.load(chat, recipe)
     torch.manual_seed(5)
-    return get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=linear_names(model), task_type="CAUSAL_LM")), tokenizer
+    made = rows if recipe.objective == "sft" else pairs
+    train(
+        methods.prepare(model, recipe), tokenizer, rows=made(count), dev_rows=made(2), recipe=recipe, seed=3, folder=folder,
+        progress=progress or Silent(), name="x",
+    )  # fmt: skip
+    held = weights_in(folder / "best")
+    assert held is not None
+    return load_file(str(held))
+
+
+def distance(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:
+    assert left.keys() == right.keys()
+    return max(float((left[key] - right[key]).abs().max()) for key in left)
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 8), st.integers(0, 3))
@@ -49,11 +51,13 @@ def test_an_epoch_has_every_row_once_in_an_order_that_only_the_seed_decides(leng
 
 
 @given(st.lists(st.integers(2, 400), min_size=1, max_size=12), st.integers(1, 1000))
-def test_parts_hold_every_row_and_fit_the_memory_where_a_row_does(lengths: list[int], memory: int) -> None:
+def test_parts_and_packs_hold_every_row_and_fit_the_memory_where_a_row_does(lengths: list[int], memory: int) -> None:
     batch = [Encoded(prompt=(1,) * (n - 1), completion=(2,)) for n in lengths]
-    parts = parts_of(batch, memory)
-    assert sorted(len(row) for part in parts for row in part) == sorted(lengths)
+    parts, packs = parts_of(batch, memory), packs_of(batch, memory)
+    for cut in (parts, packs):
+        assert sorted(len(row) for part in cut for row in part) == sorted(lengths)
     assert all(len(part) == 1 or len(part) * max(map(len, part)) <= memory for part in parts)
+    assert all(len(pack) == 1 or sum(map(len, pack)) <= memory for pack in packs)
 
 
 def test_the_rate_warms_up_and_ends_at_a_tenth() -> None:
@@ -62,88 +66,110 @@ def test_the_rate_warms_up_and_ends_at_a_tenth() -> None:
     assert rates[100] == pytest.approx(0.1)
 
 
-def test_the_loss_is_that_of_the_library_on_completions_alone(tiny: Path) -> None:
-    model, tokenizer, _ = load_base({"model": str(tiny)})
-    encoded = encode(rows(3), tokenizer, 500)
-    mine, carrying = batch_loss(model, encoded, tokenizer.pad_token_id, contextlib.nullcontext)
-    assert carrying == sum(len(row.completion) for row in encoded)
-    total = 0.0
-    for row in encoded:
-        ids = torch.tensor([row.prompt + row.completion])
-        labels = torch.tensor([(-100,) * len(row.prompt) + row.completion])
-        total += float(model(input_ids=ids, labels=labels).loss) * len(row.completion)
-    assert float(mine) == pytest.approx(total, rel=1e-4)
+@pytest.mark.parametrize("objective", ["sft", "dpo", "orpo"])
+def test_equal_effective_batches_take_the_same_way(tiny: Path, tmp_path: Path, objective: str) -> None:
+    recipe = RECIPE.model_copy(update={"objective": objective, "batch": 4, "learning_rate": 1e-3})
+    whole = tuned(tiny, tmp_path / "whole", recipe.model_copy(update={"memory_tokens": 4096}))
+    cut = tuned(tiny, tmp_path / "cut", recipe.model_copy(update={"memory_tokens": 1}))
+    assert distance(whole, cut) < 2e-5
+    assert max(float(value.abs().max()) for key, value in whole.items() if "lora_B" in key) > 1e-3
 
 
-def test_the_gradient_of_the_parts_is_that_of_the_whole(tiny: Path) -> None:
-    model, tokenizer = adapted(tiny)
-    encoded = encode(rows(4), tokenizer, 500)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=0.1)
-
-    def gradient(parts: list[list[Encoded]]) -> torch.Tensor:
-        model.zero_grad()
-        for part in parts:
-            batch_loss(model, part, tokenizer.pad_token_id, contextlib.nullcontext)[0].backward()
-        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-    whole, parts = gradient([encoded]), gradient(parts_of(encoded, max(map(len, encoded))))
-    assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
+def test_packing_and_checkpointing_take_the_same_way(tiny: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"batch": 4, "learning_rate": 1e-3})
+    plain = tuned(tiny, tmp_path / "plain", recipe)
+    assert distance(plain, tuned(tiny, tmp_path / "packed", recipe.model_copy(update={"packing": True}))) < 2e-5
+    assert distance(plain, tuned(tiny, tmp_path / "twice", recipe.model_copy(update={"gradient_checkpointing": True}))) < 2e-5
 
 
-class StopsAfter(Silent):
-    """Breaks a run off after some steps, as a person would."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    @contextmanager
-    def start(self, step: str, total: int | None = None, unit: str = "") -> Iterator[Any]:
-        owner = self
-
-        class Task:
-            def advance(self, amount: int = 1, **shown: str) -> None:
-                owner.steps -= 1
-                if owner.steps < 0:
-                    raise KeyboardInterrupt
-
-        yield Task()
-
-
-def run(tiny: Path, folder: Path, progress: Any) -> None:
-    model, tokenizer = adapted(tiny)
-    train(model, tokenizer, rows=rows(9), dev_rows=rows(2), recipe=RECIPE, seed=3, folder=folder, progress=progress, name="x")
-
-
-def test_a_run_that_is_broken_off_ends_in_the_same_weights(tiny: Path, tmp_path: Path) -> None:
-    run(tiny, tmp_path / "whole", Silent())
+@pytest.mark.parametrize("change", [{}, {"objective": "dpo"}, {"method": "full", "learning_rate": 1e-3}], ids=["lora", "dpo", "full"])
+def test_a_run_that_is_broken_off_ends_in_the_same_weights(tiny: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    recipe = RECIPE.model_copy(update=change)
+    whole = tuned(tiny, tmp_path / "whole", recipe)
     for steps in (3, 3):
         with pytest.raises(KeyboardInterrupt):
-            run(tiny, tmp_path / "broken", StopsAfter(steps))
+            tuned(tiny, tmp_path / "broken", recipe, StopsAfter(steps))
     assert list((tmp_path / "broken").glob("checkpoint-*/state.json"))
-    run(tiny, tmp_path / "broken", Silent())
-    whole, broken = (load_file(str(tmp_path / name / "best/adapter_model.safetensors")) for name in ("whole", "broken"))
-    assert whole.keys() == broken.keys() and all(torch.equal(whole[key], broken[key]) for key in whole)
-    assert any(float(value.abs().max()) > 0 for key, value in whole.items() if "lora_B" in key)
+    assert distance(whole, tuned(tiny, tmp_path / "broken", recipe)) == 0.0
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[3].split(os.pathsep)
+from contextlib import contextmanager
+from pathlib import Path
+from made_training import RECIPE
+from groundtune.progress import Silent
+from test_train import tuned
+
+class Kills(Silent):
+    @contextmanager
+    def start(self, step, total=None, unit=""):
+        class Task:
+            left = 5
+            def advance(self, amount=1, **shown):
+                Task.left -= 1
+                if Task.left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        yield Task()
+
+tuned(Path(sys.argv[1]), Path(sys.argv[2]), RECIPE.model_copy(update={"objective": "dpo"}), Kills())
+"""
+
+
+def test_a_killed_process_leaves_what_the_next_one_goes_on_from(tiny: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"objective": "dpo"})
+    whole = tuned(tiny, tmp_path / "whole", recipe)
+    script = tmp_path / "run.py"
+    script.write_text(KILLED)
+    here = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent / "models")])
+    killed = subprocess.run(
+        [sys.executable, str(script), str(tiny), str(tmp_path / "killed"), here],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert distance(whole, tuned(tiny, tmp_path / "killed", recipe)) < 1e-6
 
 
 def test_a_half_written_checkpoint_does_not_count(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "run/checkpoint-000099").mkdir(parents=True)
     (tmp_path / "run/checkpoint-000099/state.safetensors").write_bytes(b"torn")
-    run(tiny, tmp_path / "run", Silent())
-    assert (tmp_path / "run/best/adapter_model.safetensors").is_file()
+    assert tuned(tiny, tmp_path / "run")
 
 
-def test_rows_that_do_not_fit_and_empty_masks_are_refused(tiny: Path) -> None:
-    model, tokenizer, _ = load_base({"model": str(tiny)})
-    with pytest.raises(StateError, match="max_tokens is 5"):
-        encode(rows(1), tokenizer, 5)
-    with pytest.raises(StateError, match="an empty or a full loss mask"):
-        batch_loss(model, [Encoded(prompt=(), completion=(3, 4))], 0, contextlib.nullcontext)
+def test_a_damaged_checkpoint_is_named_and_not_used(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tiny, tmp_path / "run", progress=StopsAfter(4))
+    [file] = (tmp_path / "run").glob("checkpoint-*/state.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StateError, match=r"state\.safetensors: sha256 .* damaged") as raised:
+        tuned(tiny, tmp_path / "run")
+    assert f"rm -r {file.parent}" in raised.value.hint
+    (file.parent / "state.json").write_text('{"step": 3}')
+    with pytest.raises(StateError, match="is no checkpoint of this version"):
+        tuned(tiny, tmp_path / "run")
 
 
-def test_only_layers_inside_the_blocks_are_adapted(tiny: Path) -> None:
-    model, _, _ = load_base({"model": str(tiny)})
-    assert linear_names(model) == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+def test_a_full_disk_is_told_as_one_and_the_older_weights_stay(tiny: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    recipe = RECIPE.model_copy(update={"method": "full"})
+    model, _, _ = methods.load({"model": str(tiny), "dtype": "float32"}, recipe)
+    save_tuned(model, tmp_path / "best")
+    before = (tmp_path / "best/model.safetensors").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(StorageError, match="no space left while writing"):
+            save_tuned(model, tmp_path / "best")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "best/model.safetensors").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"method": "full", "learning_rate": 1e30})
+    with pytest.raises(StateError, match="the loss of step .* is (nan|inf)"):
+        tuned(tiny, tmp_path, recipe)

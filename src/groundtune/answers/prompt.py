@@ -3,6 +3,7 @@
 system     the project's instructions
 user       (a shown example's question)          } ``shots`` times
 assistant  (the reply that the company wants)    }
+user, …    (the conversation before the question, where there is one)
 user       Passages: [1] product/v5/slots.md · Cancelling › Fees …
            Question: …
 """
@@ -87,12 +88,14 @@ def render(
     passages: Sequence[Block] = (),
     corpus: Sequence[Block] = (),
     shots: Sequence[Shot] = (),
+    history: Sequence[Message] = (),
 ) -> tuple[Message, ...]:
-    """Return the chat messages for one question: system, the shots as user/assistant pairs, user."""
+    """Return the chat messages for one question: system, the shots as user/assistant pairs, the conversation before it, user."""
     messages: list[Message] = [{"role": "system", "content": instructions}]
     for shot in shots:
         messages.append({"role": "user", "content": _user(shot.question, shot.filter, shot.blocks, ())})
         messages.append({"role": "assistant", "content": shot.reply})
+    messages += [{"role": message["role"], "content": message["content"]} for message in history]
     messages.append({"role": "user", "content": _user(question, filter or {}, passages, corpus)})
     return tuple(messages)
 

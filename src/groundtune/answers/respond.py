@@ -7,29 +7,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groundtune.access.filter import Filter, allowed
+from groundtune.answers.abstain import Judge, beforehand, judged
+from groundtune.answers.again import Again, look_up, more
+from groundtune.answers.history import shown
 from groundtune.answers.prompt import Block, Message, Shot, blocks_of, prompt_hash, render, reply_text
 from groundtune.answers.reply import Parsed, cite, parse, refuses
 from groundtune.answers.support import Unsupported, held_to
 from groundtune.files import fingerprint
 from groundtune.models.chat import Chat, Completion, Request
-from groundtune.types import Answer, Arm, ModelVersion, Passage, Principal, Seconds
+from groundtune.passages.conflicts import conflicts
+from groundtune.types import Abstention, Answer, Arm, ModelVersion, Passage, Principal, Seconds
 
 Retrieve = Callable[[str, Principal, Filter], tuple[Passage, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A question as it comes in: who asks it, and how the asker narrowed it."""
+    """A question as it comes in: who asks it, how the asker narrowed it, and the messages that came before it."""
 
     question: str
     asker: Principal
     filter: Filter
     example_id: str | None = None
+    history: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,10 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What answering needs: the chat model, search, the adapter and what is shown in the prompt."""
+    """What answering needs: the chat model, search, the adapter and what is shown in the prompt.
+
+    ``judge`` says when an answer is given, ``again`` when a draft is looked up again; without them neither is done.
+    """
 
     chat: Chat
     house: House
@@ -71,6 +79,13 @@ class Tools:
     adapter: ModelVersion | None = None
     shots: tuple[Shot, ...] = ()
     corpus: Callable[[Principal], tuple[Block, ...]] | None = None
+    judge: Judge | None = None
+    again: Again | None = None
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the probabilities of tokens are of use to any of it."""
+        return self.again is not None or (self.judge is not None and self.judge.wants_logprobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +128,7 @@ def respond(
         if indices is ready:
             yield number, [(index, answer) for index in indices if (answer := prepared[index].answer) is not None]
             continue
-        items = [prepared[index] for index in indices]
-        completions = tools.chat.complete(
-            [Request(messages=item.messages) for item in items],
-            limit=tools.house.max_new_tokens,
-            schema=tools.house.schema if arm.constrained else None,
-            adapter=Path(tools.adapter.adapter_path) if tools.adapter and tools.adapter.adapter_path else None,
-            seed=tools.house.seed,
-        )
+        items, completions = _completed(arm, [prepared[index] for index in indices], tools)
         busy = max((completion.total_seconds for completion in completions), default=0.0)
         answers = [_answer(arm, item, done_, tools, busy / len(items)) for item, done_ in zip(items, completions, strict=True)]
         yield number, list(zip(indices, answers, strict=True))
@@ -136,23 +144,65 @@ def _prepare(arm: Arm, ask: Ask, tools: Tools) -> _Prepared:
         began = time.perf_counter()
         passages = tools.retrieve(ask.question, ask.asker, ask.filter)
         retrieval = time.perf_counter() - began
-    corpus = tools.corpus(ask.asker) if arm.whole_corpus and tools.corpus is not None else ()
-    messages = render(
-        ask.question,
-        instructions=house.instructions,
-        filter=ask.filter,
-        passages=blocks_of(passages),
-        corpus=corpus,
-        shots=tools.shots,
-    )
+    messages = _messages(arm, ask, passages, tools)
     answer = None
     if tools.adapter is not None and tools.adapter.readers is not None and not allowed(ask.asker).permits(tools.adapter.readers):
         why = f"adapter {tools.adapter.id} was trained on documents that {ask.asker.id} may not read; ask another arm"
         answer = _made(arm, ask, passages, messages, tools, text="", seconds=Seconds(retrieval=retrieval), failure=why)
     elif arm.retrieves and not passages:
         seconds = Seconds(retrieval=retrieval, total=retrieval)
-        answer = _made(arm, ask, (), messages, tools, text=house.fallback_text(), seconds=seconds, fallback=True)
+        why_not = Abstention(state="nothing found")
+        answer = _made(arm, ask, (), messages, tools, text=house.fallback_text(), seconds=seconds, fallback=True, abstention=why_not)
+    elif (withheld := beforehand(tools.judge, ask.question, passages)) is not None:
+        seconds = Seconds(retrieval=retrieval, total=retrieval)
+        answer = _made(arm, ask, passages, messages, tools, text=house.fallback_text(), seconds=seconds, abstention=withheld)
     return _Prepared(ask=ask, passages=passages, messages=messages, retrieval=retrieval, answer=answer)
+
+
+def _messages(arm: Arm, ask: Ask, passages: tuple[Passage, ...], tools: Tools) -> tuple[Message, ...]:
+    return render(
+        ask.question,
+        instructions=tools.house.instructions,
+        filter=ask.filter,
+        passages=blocks_of(passages),
+        corpus=tools.corpus(ask.asker) if arm.whole_corpus and tools.corpus is not None else (),
+        shots=tools.shots,
+        history=shown(ask.history),
+    )
+
+
+def _completed(arm: Arm, items: list[_Prepared], tools: Tools) -> tuple[list[_Prepared], list[Completion]]:
+    """Ask the model about one batch and, where the project wants it, look up again what it was unsure of."""
+    items = list(items)
+
+    def complete(places: list[int]) -> list[Completion]:
+        return tools.chat.complete(
+            [Request(messages=items[place].messages, logprobs=tools.logprobs) for place in places],
+            limit=tools.house.max_new_tokens,
+            schema=tools.house.schema if arm.constrained else None,
+            adapter=Path(tools.adapter.adapter_path) if tools.adapter and tools.adapter.adapter_path else None,
+            seed=tools.house.seed,
+        )
+
+    def widen(place: int, texts: list[str]) -> bool:
+        item, retrieve = items[place], tools.retrieve
+        if retrieve is None:
+            return False
+        began = time.perf_counter()
+        found = [retrieve(text, item.ask.asker, item.ask.filter) for text in texts]
+        passages = more(item.passages, found, limit=max(map(len, found), default=0))
+        spent = item.retrieval + time.perf_counter() - began
+        items[place] = replace(item, passages=passages, messages=_messages(arm, item.ask, passages, tools), retrieval=spent)
+        return len(passages) > len(item.passages)
+
+    completions = list(complete(list(range(len(items)))))
+    if tools.again is not None and arm.retrieves:
+        look_up(tools.again, completions, said=lambda draft: _parsed(draft.text, tools.house).said, widen=widen, complete=complete)
+    return items, completions
+
+
+def _parsed(text: str, house: House) -> Parsed:
+    return parse(text, structured=house.structured, answer_field=house.answer_field, quote_field=house.quote_field)
 
 
 def _answer(arm: Arm, item: _Prepared, completion: Completion, tools: Tools, busy: float) -> Answer:
@@ -168,7 +218,7 @@ def _answer(arm: Arm, item: _Prepared, completion: Completion, tools: Tools, bus
         + house.prompt_million * completion.prompt_tokens / 1e6
         + house.completion_million * completion.completion_tokens / 1e6
     )
-    return _made(
+    answer = _made(
         arm,
         item.ask,
         item.passages,
@@ -180,6 +230,8 @@ def _answer(arm: Arm, item: _Prepared, completion: Completion, tools: Tools, bus
         tokens=(completion.prompt_tokens, completion.completion_tokens),
         cost=cost,
     )
+    fallback = house.fallback_text()
+    return judged(answer, tools.judge, completion.mean_logprob, (fallback, _parsed(fallback, house)))
 
 
 def _whole(text: str) -> str:
@@ -200,21 +252,21 @@ def _made(
     fallback: bool = False,
     tokens: tuple[int, int] = (0, 0),
     cost: float = 0.0,
+    abstention: Abstention | None = None,
 ) -> Answer:
     house = tools.house
-    parsed = (
-        Parsed(reply=None, said="", quoted="")
-        if failure
-        else parse(text, structured=house.structured, answer_field=house.answer_field, quote_field=house.quote_field)
-    )
-    refused = not failure and (fallback or refuses(parsed.said, (house.fallback, *house.refusals)))
+    parsed = Parsed(reply=None, said="", quoted="") if failure else _parsed(text, house)
+    withheld = abstention is not None and abstention.state == "below threshold"
+    refused = not failure and (fallback or withheld or refuses(parsed.said, (house.fallback, *house.refusals)))
     # An arm without passages has nothing to be held against, and a refusal claims nothing.
     claims = bool(passages) and not failure and not refused
     said, bare = held_to(parsed.said, passages, house.unsupported) if claims else (parsed.said, ())
     emptied = bool(bare) and not said
+    # What was answered before there were calibrations keeps its name.
+    how = [item for item in (tools.judge.id if tools.judge else "", tools.again and [tools.again.rounds, tools.again.below]) if item]
     model = tools.adapter.id if tools.adapter else f"model:{tools.chat.name}"
     return Answer(
-        id="answer:" + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed),
+        id="answer:" + fingerprint(arm, ask.question, ask.asker.id, ask.filter, model, messages, tools.chat.fingerprint, house.seed, *how),
         question=ask.question,
         asker=ask.asker.id,
         arm=arm.name,
@@ -236,4 +288,6 @@ def _made(
         example_id=ask.example_id,
         messages=messages,
         unsupported=bare,
+        abstention=abstention,
+        conflicts=conflicts(passages),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from groundtune.types import Answer, Chunk, Citation, Passage, Place, Seconds
+from groundtune.types import Abstention, Answer, Chunk, Citation, Conflict, Passage, Place, Seconds, Statement
 
 
 def answer_from(row: Mapping[str, Any]) -> Answer:
@@ -16,7 +16,14 @@ def answer_from(row: Mapping[str, Any]) -> Answer:
     fields["seconds"] = Seconds(**fields["seconds"])
     fields["messages"] = tuple(fields["messages"])
     fields["unsupported"] = tuple(fields.get("unsupported", ()))
+    told = fields.get("abstention")
+    fields["abstention"] = None if told is None else Abstention(**told)
+    fields["conflicts"] = tuple(_conflict(item) for item in fields.get("conflicts", ()))
     return Answer(**fields)
+
+
+def _conflict(row: Mapping[str, Any]) -> Conflict:
+    return Conflict(**{**row, "first": Statement(**row["first"]), "second": Statement(**row["second"])})
 
 
 def _passage(row: Mapping[str, Any]) -> Passage:

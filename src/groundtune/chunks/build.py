@@ -20,7 +20,7 @@ from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
 from groundtune.chunks.store import Draft, Held, Readers, Store, joined
-from groundtune.chunks.verify import Lists, digest, gathered, verify_version
+from groundtune.chunks.verify import digest, gathered, verify_version
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.models.embed import Embed
@@ -229,7 +229,7 @@ def _known(store: Path, before: IndexVersion | None, table: str) -> dict[str, Ma
 
 def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
     """Compare the chunks that were written with what is read. Raises ``StaleIndex`` where they differ."""
-    if not isinstance(engine, Lists) or not digests:
+    if not digests:
         return
     read = gathered(engine.rows(table, tag, list(digests)))
     wrong = sorted(name for name, wanted in digests.items() if digest(read.get(name, [])) != wanted)
@@ -242,7 +242,7 @@ def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
         return "added"
     if old["hash"] != document.content_hash:
         return "changed"
-    same = (list(old["readers"]), old.get("sections", "")) == (sorted(document.readers), sections_of(document))
+    same = (old["readers"], old.get("sections", "")) == (sorted(document.readers), sections_of(document))
     return "unchanged" if same else "restamped"
 
 

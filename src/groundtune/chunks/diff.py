@@ -11,12 +11,11 @@ from typing import Any
 
 from groundtune.chunks.manifest import IndexVersion, readers_in
 from groundtune.chunks.store import Readers, Store, strictest, widest
-from groundtune.chunks.verify import Lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """A document that is in both, with another text or other chunks. Ids of chunks are ``None`` where the engine does not list its rows."""
+    """A document that is in both, with another text or other chunks. Ids of chunks are ``None`` where another engine has one of the two."""
 
     document: str
     text: bool
@@ -91,7 +90,7 @@ def _kind(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _ids(version: IndexVersion, engine: Store, names: list[str]) -> dict[str, set[str]] | None:
-    if not isinstance(engine, Lists) or version.engine != engine.place:
+    if version.engine != engine.place:
         return None
     found: dict[str, set[str]] = {name: set() for name in names}
     if names:

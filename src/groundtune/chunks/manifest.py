@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,23 @@ def write(store: Path, version: IndexVersion) -> None:
     """Write a version's manifest; from then on the version exists."""
     # Its contents are plain already, and a hundred thousand documents are too many to be turned into that one by one.
     row = {field.name: getattr(version, field.name) for field in fields(version)}
-    write_atomic(path_of(store, version.id), json.dumps({"schema": SCHEMA, "version": row}, ensure_ascii=False, sort_keys=True) + "\n")
+    write_atomic(path_of(store, version.id), json.dumps({"schema": SCHEMA, "version": row}, ensure_ascii=False) + "\n")
 
 
 def read(store: Path, version_id: str) -> IndexVersion | None:
     """Return a finished version, or ``None`` where there is none of that id. Raises ``StaleIndex`` for a manifest that cannot be read."""
     path = path_of(store, version_id)
-    return _parsed(path) if path.is_file() else None
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return _kept(path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _kept(path: Path, *stamp: int) -> IndexVersion:
+    """Parse a manifest once: it is written as a new file or not at all, and that of a large index is long."""
+    return _parsed(path)
 
 
 def _parsed(path: Path) -> IndexVersion:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from groundtune.chunks.index import Index
 from groundtune.errors import ConfigError
@@ -39,6 +39,17 @@ class Held:
     hash: str
     readers: Readers
     chunks: int
+
+
+class Row(NamedTuple):
+    """One stored chunk as ``verify`` looks at it. ``start`` and ``end`` are characters of its document."""
+
+    document_id: str
+    id: str
+    ordinal: int
+    start: int
+    end: int
+    text: str
 
 
 class Draft(Protocol):
@@ -87,6 +98,13 @@ class Store(Protocol):
 
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Return what a published version holds, by document id. Raises ``StaleIndex`` where there is none of that name."""
+        ...
+
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[Row]:
+        """Yield the chunks that a published version stores of these documents, or of all, in any order; past all permissions.
+
+        An id that the version does not hold yields nothing. Raises ``StaleIndex`` where there is no version of that name.
+        """
         ...
 
     def tags(self, table: str) -> list[str]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
-from groundtune.chunks.store import TORN, Held, Readers, held_of
-from groundtune.chunks.verify import Row
+from groundtune.chunks.store import TORN, Held, Readers, Row, held_of
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
 
+FEW = 500  # documents that one condition names
 MOST_NAMED = 5_000  # documents up to which their rows are asked for by name; beyond, all rows are read and sorted out
 
 
@@ -75,12 +75,12 @@ class LanceStore:
         """Yield the rows of these documents, or of all, in the order of the files."""
         opened = self._at(table, tag)
         opened.checkout(tag)
-        begins = [None] if document_ids is None or len(document_ids) > MOST_NAMED else range(0, len(document_ids), 500)
+        begins = [None] if document_ids is None or len(document_ids) > MOST_NAMED else range(0, len(document_ids), FEW)
         wanted = None if document_ids is None else set(document_ids)
         for begin in begins:
             query = opened.search().select(list(Row._fields)).limit(max(1, opened.count_rows()))
             if begin is not None and document_ids is not None:
-                query = query.where(f"document_id IN ({', '.join(literal(item) for item in document_ids[begin : begin + 500])})")
+                query = query.where(f"document_id IN ({', '.join(literal(item) for item in document_ids[begin : begin + FEW])})")
             for batch in query.to_batches(batch_size=8_192):
                 columns = (batch.column(name).to_pylist() for name in Row._fields)
                 yield from (Row(*row) for row in zip(*columns, strict=True) if wanted is None or row[0] in wanted)
@@ -136,8 +136,16 @@ class LanceDraft:
         if not chunks:
             return
         with _storing(self._folder):
-            lance.drop_documents(self._table, sorted({chunk.document_id for chunk in chunks} & self._documents()))
+            lance.drop_documents(self._table, self._present({chunk.document_id for chunk in chunks}))
             self._table.add(lance.rows_of(chunks, vectors))
+
+    def _present(self, document_ids: set[str]) -> list[str]:
+        """Return those that have rows, so that nothing is deleted, and nothing committed, for documents that are new."""
+        if len(document_ids) <= FEW:
+            named = ", ".join(literal(item) for item in sorted(document_ids))
+            query = self._table.search().where(f"document_id IN ({named})").select(["document_id"])
+            return sorted(set(query.limit(max(1, self._table.count_rows())).to_arrow()["document_id"].to_pylist()))
+        return sorted(document_ids & self._documents())
 
     def _documents(self) -> set[str]:
         import pyarrow.compute as pc
@@ -187,11 +195,14 @@ def _held(table: Any) -> dict[str, Held]:
     groups = keyed.group_by(["document", "hash", "readers", "size"]).aggregate([([], "count_all")]).to_pydict()
     found: dict[str, Held] = {}
     mixed: set[str] = set()
+    sets: dict[tuple[str, int], frozenset[str]] = {}
     for name, text_hash, joined, size, count in zip(
         groups["document"], groups["hash"], groups["readers"], groups["size"], groups["count_all"], strict=True
     ):
         old = found.get(name)
-        may = frozenset(joined.split("\0")) if size else frozenset()
+        may = sets.get((joined, size))
+        if may is None:
+            may = sets[joined, size] = frozenset(joined.split("\0")) if size else frozenset()
         if old is not None:
             mixed.add(name)
         found[name] = Held(text_hash, may, count) if old is None else Held(TORN, may, old.chunks + count)

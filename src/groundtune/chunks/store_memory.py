@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit
 from groundtune.chunks.index_memory import MemoryIndex
-from groundtune.chunks.store import Held, Readers, held_of, stamp
+from groundtune.chunks.store import Held, Readers, Row, held_of, stamp
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
 
@@ -51,6 +51,13 @@ class MemoryStore:
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Return what the copy holds."""
         return _held(self._rows(table, tag))
+
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[Row]:
+        """Yield the chunks of the copy, in the order they were written."""
+        wanted = None if document_ids is None else set(document_ids)
+        for chunk, _ in self._rows(table, tag).values():
+            if wanted is None or chunk.document_id in wanted:
+                yield Row(chunk.document_id, chunk.id, chunk.ordinal, chunk.start, chunk.end, chunk.text)
 
     def tags(self, table: str) -> list[str]:
         """Return the names of the copies."""

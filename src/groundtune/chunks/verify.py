@@ -4,8 +4,7 @@
     stored      chunk rows of a.md → the same hash, each chunk's readers, four of them, the same digest over their ids, spans and texts
     document    every span has the text that stands there, and no character but blanks is in no span
 
-The first is asked of every engine. The rows themselves only of one that can list them (``Lists``); otherwise the result says that they
-were not looked at.
+Of a version that is not there only that is said; of one that is, everything that is wrong.
 """
 
 from __future__ import annotations
@@ -13,34 +12,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
 
 from groundtune.chunks import manifest
 from groundtune.chunks.manifest import IndexVersion
-from groundtune.chunks.store import TORN, Readers, Store
+from groundtune.chunks.store import TORN, Readers, Row, Store
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.types import Chunk, Document
-
-
-class Row(NamedTuple):
-    """One stored chunk without its vector. ``start`` and ``end`` are characters of its document."""
-
-    document_id: str
-    id: str
-    ordinal: int
-    start: int
-    end: int
-    text: str
-
-
-@runtime_checkable
-class Lists(Protocol):
-    """A store that can hand out the rows of a version, in any order."""
-
-    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[Row]:
-        """Yield the rows of these documents, or of all."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +32,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found, and what could not be looked at, in words."""
+    """What was found in a version; nothing where it is whole."""
 
     version: str
     differences: tuple[Difference, ...]
-    unchecked: tuple[str, ...]
 
 
 def digest(rows: Iterable[Row | Chunk]) -> str:
@@ -82,12 +59,11 @@ def verify_version(
     A document whose text has changed since is compared by its digest only. ``rows=False`` leaves texts and spans alone.
     """
     found: list[Difference] = []
-    unchecked: list[str] = []
     try:
         held = engine.held(version.table, version.tag)
         stored = engine.snapshot(version.table, version.tag).count()
     except StaleIndex as error:
-        return Verified(version.id, (Difference("missing", "", error.message),), ())
+        return Verified(version.id, (Difference("missing", "", error.message),))
     if stored != version.chunks:
         found.append(Difference("count", "", f"the index holds {stored} chunks, its manifest says {version.chunks}"))
     for name, item in version.contents.items():
@@ -96,10 +72,15 @@ def verify_version(
             found.append(Difference("missing", name, f"{name} is in the manifest, but not in the index"))
             continue
         if there.hash != item["hash"]:
-            what = "only a part of it is there" if there.hash == TORN else f"hash {there.hash}, and {item['hash']} there"
+            what = (
+                "its chunks do not belong together: some have another hash or other readers, or are missing"
+                if there.hash == TORN
+                else f"hash {there.hash}, and {item['hash']} there"
+            )
             found.append(Difference("hash", name, f"{name} is not as its manifest says: {what}"))
         said_there = manifest.readers_in(item)
-        if there.readers != said_there:
+        # Of chunks that do not belong together, no readers are those of the document.
+        if there.hash != TORN and there.readers != said_there:
             told = f"readers {_told(there.readers)}, and {_told(said_there)} there"
             found.append(Difference("readers", name, f"{name} is not as its manifest says: {told}"))
         if there.chunks != item["chunks"]:
@@ -107,13 +88,11 @@ def verify_version(
             found.append(Difference("chunks", name, f"{name} is not as its manifest says: {said}"))
     extra = sorted(held.keys() - version.contents.keys())
     found += [Difference("unexpected", name, f"{name} is in the index, but not in its manifest") for name in extra]
-    if rows and isinstance(engine, Lists):
+    if rows:
         found += _rows(version, engine, {item.id: item for item in documents})
-    elif rows:
-        unchecked.append(f"texts and spans: the engine {version.engine} does not list its rows")
     if recorded is not None:
         found += _ledger(version, recorded)
-    return Verified(version.id, tuple(found), tuple(unchecked))
+    return Verified(version.id, tuple(found))
 
 
 def _told(readers: Readers) -> str:
@@ -130,7 +109,7 @@ def gathered(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _rows(version: IndexVersion, engine: Lists, documents: Mapping[str, Document]) -> Iterator[Difference]:
+def _rows(version: IndexVersion, engine: Store, documents: Mapping[str, Document]) -> Iterator[Difference]:
     for name, rows in gathered(engine.rows(version.table, version.tag)).items():
         item = version.contents.get(name)
         if item is None:

@@ -38,3 +38,23 @@ def words(text: str) -> list[str]:
 
 def _pairs(run: str) -> list[str]:
     return [run[place : place + 2] for place in range(len(run) - 1)] or [run]
+
+
+# Longest first, so that the whole ending goes.
+_ENDINGS = ("ings", "ing", "ers", "er", "ed", "es", "s")
+
+
+def stem(word: str) -> str:
+    """Return an English word without the endings that inflect it: cancel for cancelling, cancelled and cancels; other words as they are.
+
+    Cruder than Porter's, and enough to see whether two short texts use the same word: what is left need not be a word.
+    """
+    if not word.isascii() or not word.isalpha():
+        return word
+    for ending in _ENDINGS:
+        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
+            word = word.removesuffix(ending)
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiou":
+        word = word[:-1]
+    return word.removesuffix("e") if len(word) > 3 else word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -10,7 +11,7 @@ from groundtune.access import conditions
 from groundtune.cli.common import opened, say, say_json, verb
 
 if TYPE_CHECKING:
-    from groundtune.types import Answer
+    from groundtune.types import Abstention, Answer, Conflict
 
 MOST_TOKEN = 100_000  # characters that are read of a token's file
 
@@ -28,7 +29,16 @@ MOST_TOKEN = 100_000  # characters that are read of a token's file
     metavar="KEY=VALUE",
     help="narrow the documents: version=5, version=4|5, audience!=staff, date>=2025-03, date<=2025-06",
 )
-@click.option("--why", is_flag=True, help="show the passages, their scores, the rule that let each be seen, and the exact prompt")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE.jsonl",
+    help='the conversation before the question: {"role": "user" or "assistant", "content": "…"}, one a line',
+)
+@click.option(
+    "--why", is_flag=True, help="show why it was given or withheld, the passages, the rule that let each be seen, the exact prompt"
+)
 @verb
 def command(
     folder: str,
@@ -39,14 +49,18 @@ def command(
     asker: str | None,
     token_file: TextIO | None,
     filters: tuple[str, ...],
+    history: Path | None,
     why: bool,
 ) -> int:
     """Answer one question with citations."""
+    from groundtune.answers.history import load
+
     if (asker is None) == (token_file is None):
         raise click.UsageError("say who asks: either --as NAME or --token-file FILE")
+    before = load(history) if history else ()
     project = opened(folder, shown)
     who = asker if token_file is None else project.verified(token_file.read(MOST_TOKEN).strip())
-    answer = project.ask(question, arm=arm, asker=who or "", filter=conditions.read(filters))
+    answer = project.ask(question, arm=arm, asker=who or "", filter=conditions.read(filters), history=before)
     if as_json:
         say_json(answer)
         return 1 if answer.failure else 0
@@ -74,12 +88,36 @@ def _print(answer: Answer) -> None:
             "  "
             + ", ".join(f"{key}: {value}" for key, value in answer.reply.items() if isinstance(value, str) and len(value) < 40 and value)
         )
+    for conflict in answer.conflicts:
+        _print_conflict(conflict)
     times = answer.seconds
     tokens = f"{answer.prompt_tokens}+{answer.completion_tokens} tokens"
     say(f"  {answer.arm}, {answer.model}, {times.total:.2f} s (search {times.retrieval * 1000:.0f} ms), {tokens}")
 
 
+def _print_conflict(conflict: Conflict) -> None:
+    say(f"  the passages disagree{', the newer one first' if conflict.newer else ''}:")
+    for item in (conflict.first, conflict.second):
+        version = f", version {item.version}" if item.version else ""
+        dated = ", ".join(part for part in (item.date, item.place) if part)
+        say(f"    {item.says}: “{' '.join(item.text.split())}”")
+        say(f"      ({item.document_id.removeprefix('document:')}{version}{', ' if dated else ''}{dated})")
+
+
+def _print_abstention(abstention: Abstention) -> None:
+    sure = ""
+    if abstention.probability is not None and abstention.threshold is not None:
+        sure = f": {abstention.probability:.3f} sure that the passages hold the answer, {abstention.threshold:.3f} is asked for"
+    say(f"\n{abstention.state}{sure}" + (f" ({abstention.calibration})" if abstention.calibration else ""))
+    for name, value in sorted(abstention.signals.items()):
+        say(f"  {name}: {value:.4g}")
+    if abstention.withheld:
+        say(f"  withheld: {abstention.withheld}")
+
+
 def _print_why(answer: Answer) -> None:
+    if answer.abstention is not None:
+        _print_abstention(answer.abstention)
     say("\npassages")
     if not answer.passages:
         say("  none")

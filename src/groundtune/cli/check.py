@@ -10,8 +10,9 @@ from groundtune.progress import clock_text
 
 @click.command("check")
 @click.option("--settings", "with_settings", is_flag=True, help="print every setting and where its value came from")
+@click.option("--gain", type=click.FloatRange(min=0, min_open=True), help="say how many test questions show a gain of this size")
 @verb
-def command(folder: str, as_json: bool, shown: str | None, with_settings: bool) -> int:
+def command(folder: str, as_json: bool, shown: str | None, with_settings: bool, gain: float | None) -> int:
     """Read everything, report every problem at once, and estimate the pilot. Nothing is written."""
     from groundtune.config import leaves
     from groundtune.errors import Problems
@@ -19,6 +20,11 @@ def command(folder: str, as_json: bool, shown: str | None, with_settings: bool) 
 
     project = opened(folder, shown)
     report = project.check()
+    planned = None
+    if gain is not None and not report.problems:
+        from groundtune.project.check import plan
+
+        planned = plan(project, gain)
     if as_json:
         say_json(
             {
@@ -28,6 +34,7 @@ def command(folder: str, as_json: bool, shown: str | None, with_settings: bool) 
                 "kinds": report.kinds,
                 "estimate": {"steps": report.lines, "total": totals(list(report.lines))},
                 "minimum_detectable_difference": report.detectable,
+                "plan": planned,
                 "settings": {key: {"value": value, "from": project.sources[key]} for key, value in leaves(project.settings)},
             }
         )
@@ -53,6 +60,12 @@ def command(folder: str, as_json: bool, shown: str | None, with_settings: bool) 
             f"\nWith {report.counts['test']} test questions, differences of {report.detectable:.2f} or more"
             f" in {project.settings.rubric.primary} can be told from chance"
             " (80 % power, assuming that a difference spreads by 0.4 from question to question)."
+        )
+    if planned is not None:
+        enough = "there are enough" if planned.there >= planned.questions else f"{planned.questions - planned.there} more than there are"
+        say(
+            f"A true gain of {planned.gain:g} in {project.settings.rubric.primary} takes {planned.questions:,} test questions: {enough}"
+            f" (80 % power, all arms against all, spread {planned.spread:.2f}, {planned.source})."
         )
     return 0
 

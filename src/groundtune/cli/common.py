@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from groundtune.progress import DISPLAYS, display
 
 if TYPE_CHECKING:
     from groundtune.project import Project
+    from groundtune.types import Grid
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,9 +47,19 @@ def say_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
-def table(header: list[str], rows: list[list[str]]) -> None:
-    """Print aligned columns; all but the first are aligned to the right."""
+def table(header: list[str], rows: list[list[str]], words: Collection[int] = (0,)) -> None:
+    """Print aligned columns; all but those of ``words`` are aligned to the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:
-        cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [cell.ljust(w) if i in words else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
         say("  ".join(cells).rstrip())
+
+
+def grid(made: Grid, most: int = 110) -> None:
+    """Print a table of a section below an empty line, columns of words to the left, wide cells cut, and its note."""
+    cells = [[cell if len(cell) <= most else cell[: most - 1] + "…" for cell in row] for row in made.rows]
+    words = {place for place in range(len(made.head)) if not place or sum(len(row[place].split()) > 3 for row in cells) * 2 > len(cells)}
+    say(f"\n{made.title}" if made.title else "")
+    table(list(made.head), cells, words)
+    if made.note:
+        say(made.note)

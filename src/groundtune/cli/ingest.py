@@ -21,6 +21,7 @@ KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "k
 @click.option("--accept", is_flag=True, help="apply a mass change of readers")
 @click.option("--dry-run", is_flag=True, help="print what would change and what it would cost; write nothing")
 @click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
+@click.option("--reread", is_flag=True, help="read and parse everything, also what has the size and times that it had")
 @click.option("--drop", multiple=True, metavar="NAME", help="do not hear of this failed document again, until it changes")
 @click.option("--emptied", multiple=True, metavar="SOURCE", help="it is right that this source lists nothing any more")
 @verb
@@ -33,6 +34,7 @@ def command(
     accept: bool,
     dry_run: bool,
     retry: bool,
+    reread: bool,
     drop: tuple[str, ...],
     emptied: tuple[str, ...],
 ) -> int:
@@ -44,10 +46,17 @@ def command(
 
     project = opened(folder, shown)
     if dry_run:
-        result = project.plan_ingest(retry=retry, drop=drop, emptied=emptied)
+        result = project.plan_ingest(retry=retry, reread=reread, drop=drop, emptied=emptied)
     else:
         result = project.ingest(
-            strict=False, retry=retry, drop=drop, emptied=emptied, promote=not no_promote, rebuild=rebuild, accept=accept
+            strict=False,
+            retry=retry,
+            reread=reread,
+            drop=drop,
+            emptied=emptied,
+            promote=not no_promote,
+            rebuild=rebuild,
+            accept=accept,
         )
     if as_json:
         rest = {key: value for key, value in plain(result).items() if key != "version"}

@@ -25,7 +25,12 @@ def command(folder: str, as_json: bool, shown: str | None, relock: bool) -> int:
     else:
         print_decision(project, result.decision)
         say("\n" + "  ".join(f"{step} {seconds:.0f} s" for step, seconds in result.seconds.items()))
-    return 0
+    return exit_code(result.decision)
+
+
+def exit_code(decision: Decision) -> int:
+    """Return 1 where no arm passes the gates, which is a finding, not a failure of the program."""
+    return 1 if decision.verdict == "none passes" else 0
 
 
 def print_decision(project: Project, decision: Decision) -> None:

@@ -130,9 +130,9 @@ def choose(measured: Measured, rubric: Rubric, names: Sequence[str]) -> Chosen:
 
 
 def holds(gate: Gate, estimate: Estimate) -> bool:
-    """Return whether a gate holds; never where the metric was not measured."""
+    """Return whether a gate holds; not where the metric was not measured, unless the gate is asked only then."""
     if estimate.state != "measured" or estimate.value is None or estimate.low is None or estimate.high is None:
-        return False
+        return gate.if_measured
     if gate.min is not None:
         return (estimate.low if gate.on == "bound" else estimate.value) >= gate.min
     return gate.max is not None and (estimate.high if gate.on == "bound" else estimate.value) <= gate.max
@@ -243,9 +243,9 @@ def _costs(measured: Measured, chosen: Chosen, currency: str) -> list[str]:
     for name in dict.fromkeys([chosen.choice or chosen.best, chosen.fallback]):
         if name is None:
             continue
-        cost, seconds = measured.mean("cost", name).value, measured.mean("seconds_total", name).value
+        cost, seconds = measured.mean("cost", name).value, measured.mean("machine_seconds", name).value
         if cost is not None and seconds is not None:
-            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions and {number(seconds)} s a question")
+            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions, {number(seconds)} s of the machine for each")
     return [f"What it takes: {'; '.join(parts)}."] if parts else []
 
 

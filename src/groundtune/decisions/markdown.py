@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from groundtune.decisions import sections
 from groundtune.decisions.weigh import Measured
 from groundtune.decisions.wording import chance, number, worded
 from groundtune.types import Decision, Estimate
@@ -35,6 +36,7 @@ def markdown(decision: Decision) -> str:
         "## Evidence\n\n" + _means(decision),
         _differences(decision),
         _section("What would flip it", decision.flips),
+        *(sections.markdown(item, _plain) for item in decision.sections),
         _section("What it rests on", decision.assumptions),
         _section("What it does not cover", decision.not_covered),
         "## Inputs\n\n" + "\n".join(f"- {_plain(name)}: `{value}`" for name, value in sorted(decision.inputs.items())),

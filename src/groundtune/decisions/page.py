@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from groundtune.decisions import sections
 from groundtune.decisions.plots import Difference, Point, forest, scatter
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Answer, Arm, Decision, Document, Estimate, Example, Score
@@ -51,6 +52,7 @@ def page(decision: Decision, evidence: Evidence) -> str:
             _table(decision, evidence, means),
             _differences(decision, evidence, pairs),
             _plots(decision, evidence, means),
+            *(sections.html(item) for item in decision.sections),
             _provenance(decision, evidence),
             _drill(evidence),
         )

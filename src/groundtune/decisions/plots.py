@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: a forest of differences, and quality against what it costs."""
+"""Small charts as inline SVG: a forest of differences, quality against what it costs, and a tornado of what a cost hangs on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+
+from groundtune.types import Bars
 
 WIDTH = 560
 
@@ -115,4 +117,37 @@ def forest(rows: Sequence[Difference], *, smallest_gain: float, title: str) -> s
         parts.append(f'<line class="bar" x1="{across(row.low):.1f}" x2="{across(row.high):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot" cx="{across(row.value):.1f}" cy="{y}" r="4.5"/>')
         parts.append(f'<text class="soft" x="{width - right + 10}" y="{y + 4}">{escape(row.note)}</text>')
+    return "".join(parts) + "</svg>"
+
+
+def tornado(bars: Bars) -> str:
+    """Return an SVG with a bar for each assumption: from the value at its low end to that at its high end, the widest first."""
+    if not bars.rows:
+        return ""
+    left, right, line, width = 300, 30, 24, 1000
+    bottom = 26 + line * len(bars.rows)
+    ends = [value for _, low, high in bars.rows for value in (low, high)] + [bars.middle]
+    room = (max(ends) - min(ends)) * 0.1 or abs(bars.middle) or 1.0
+    low_end, high_end = min(ends) - room, max(ends) + room
+    if min(ends) >= 0:
+        low_end = max(0.0, low_end)
+
+    def across(value: float) -> float:
+        return left + (width - left - right) * (value - low_end) / (high_end - low_end)
+
+    parts = [f'<svg viewBox="0 0 {width} {bottom + 44}" role="img" aria-label="{escape(bars.title)}"><title>{escape(bars.title)}</title>']
+    for tick in ticks(low_end, high_end, 6):
+        parts.append(f'<line class="grid" x1="{across(tick):.1f}" x2="{across(tick):.1f}" y1="18" y2="{bottom}"/>')
+        parts.append(f'<text class="soft" x="{across(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{tick:,.6g}</text>')
+    for place, (name, low, high) in enumerate(bars.rows):
+        y = 22 + line * place
+        parts.append(f'<text x="{left - 10}" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        for tone, end in (("least", low), ("most", high)):
+            begin, over = sorted((across(bars.middle), across(end)))
+            parts.append(f'<rect class="{tone}" x="{begin:.1f}" y="{y + 2}" width="{max(over - begin, 0.5):.1f}" height="{line - 8}"/>')
+    middle = across(bars.middle)
+    parts.append(f'<line class="axis" x1="{middle:.1f}" x2="{middle:.1f}" y1="18" y2="{bottom}"/>')
+    parts.append(
+        f'<text class="soft" x="{(left + width - right) / 2:.1f}" y="{bottom + 36}" text-anchor="middle">{escape(bars.unit)}</text>'
+    )
     return "".join(parts) + "</svg>"

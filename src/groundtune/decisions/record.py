@@ -13,13 +13,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
+from groundtune.decisions import sections
 from groundtune.decisions.markdown import markdown
 from groundtune.errors import StateError
 from groundtune.files import plain, write_atomic, write_json
 from groundtune.types import Decision, Estimate, Evidenced, Verdict
 
 SCHEMA = 1
-_NAME = re.compile(r"^(\d{4,})-[a-z0-9-]+\.(?:json|md|html)$")
+NAME = re.compile(r"^(\d{4,})-[a-z0-9-]+\.(?:json|md|html)$")
 # From the schema number n to n + 1, for records written by earlier versions.
 _LIFTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -40,6 +41,7 @@ def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
         lifted, version = _LIFTS[version](lifted), version + 1
     if version != SCHEMA:
         raise StateError(f"{where}: has schema {version!r}; this version reads up to {SCHEMA}", "type: pip install --upgrade groundtune")
+    lifted.setdefault("sections", [])  # records of schema 1 that were written before there were any
     try:
         _same_keys(lifted, Decision)
         estimates = tuple(_estimate(item) for item in lifted["estimates"])
@@ -49,7 +51,8 @@ def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
             raise ValueError(f"verdict is {lifted['verdict']!r}")
         if not isinstance(lifted["inputs"], Mapping):
             raise ValueError("inputs is not a table")
-        return Decision(**{**lifted, **dates, **lists, "estimates": estimates, "inputs": dict(lifted["inputs"])})
+        beside = tuple(sections.from_row(item) for item in lifted["sections"])
+        return Decision(**{**lifted, **dates, **lists, "estimates": estimates, "inputs": dict(lifted["inputs"]), "sections": beside})
     except (KeyError, TypeError, ValueError) as error:
         raise StateError(f"{where}: not a decision record: {error}", hint) from error
 
@@ -94,7 +97,7 @@ def write(decision: Decision, folder: Path, render: Callable[[Decision], str] = 
 def _numbered(folder: Path) -> list[tuple[Path, re.Match[str]]]:
     if not folder.is_dir():
         return []
-    return [(path, match) for path in folder.iterdir() if (match := _NAME.match(path.name))]
+    return [(path, match) for path in folder.iterdir() if (match := NAME.match(path.name))]
 
 
 def _slug(decision: Decision) -> str:

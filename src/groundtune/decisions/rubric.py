@@ -16,17 +16,22 @@ from groundtune.scores.metrics import metric_named
 if TYPE_CHECKING:
     from groundtune.tables import RubricTable
 
+REFUSALS = "false_refusal"
 _HINT = "mend [rubric] in groundtune.toml, then type: groundtune check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What an arm must reach to be shipped: ``min`` or ``max``, of the mean, or of the unfavourable end of its interval (``bound``)."""
+    """What an arm must reach to be shipped: ``min`` or ``max``, of the mean, or of the unfavourable end of its interval (``bound``).
+
+    What was not measured does not hold, unless the gate is only asked ``if_measured``.
+    """
 
     metric: str
     min: float | None = None
     max: float | None = None
     on: Literal["value", "bound"] = "value"
+    if_measured: bool = False
 
     def __str__(self) -> str:
         limit = f"at least {self.min:g}" if self.min is not None else f"at most {self.max:g}"
@@ -39,7 +44,8 @@ class Rubric:
 
     ``primary`` ranks the arms that pass every gate; ``smallest_gain``, in its unit, is the least that is worth a less simple arm;
     ``alpha`` bounds the chance of preferring a less simple arm that is no better. ``intolerable`` is the metric of which more than
-    ``intolerable_max`` is never shipped. ``prefer`` lists the arms, simplest first.
+    ``intolerable_max`` is never shipped. An arm that refuses more than ``refusals_max`` of the questions that it could answer is not
+    shipped either: where many test questions must be refused, refusing all of them scores well. ``prefer`` lists the arms, simplest first.
     """
 
     primary: str = "token_f1"
@@ -48,6 +54,7 @@ class Rubric:
     gates: tuple[Gate, ...] = ()
     intolerable: str = "leak"
     intolerable_max: float = 0.0
+    refusals_max: float = 0.9
     prefer: tuple[str, ...] = ()
     resamples: int = 10_000
     assumptions: tuple[str, ...] = ()
@@ -62,6 +69,7 @@ class Rubric:
             gates=tuple(Gate(metric=gate.metric, min=gate.min, max=gate.max, on=gate.on) for gate in table.gates),
             intolerable=table.intolerable,
             intolerable_max=table.intolerable_max,
+            refusals_max=table.refusals_max,
             prefer=tuple(prefer),
             resamples=table.resamples,
             assumptions=tuple(table.assumptions),
@@ -74,8 +82,11 @@ class Rubric:
 
     @property
     def all_gates(self) -> tuple[Gate, ...]:
-        """The gates, the intolerable metric's first."""
-        return (Gate(metric=self.intolerable, max=self.intolerable_max), *self.gates)
+        """The gates, the intolerable metric's first; that on needless refusals last, where the rubric has none of its own."""
+        found = (Gate(metric=self.intolerable, max=self.intolerable_max), *self.gates)
+        if any(gate.metric == REFUSALS for gate in found):
+            return found
+        return (*found, Gate(metric=REFUSALS, max=self.refusals_max, if_measured=True))
 
     def problems(self) -> list[GroundtuneError]:
         """Return what is wrong with the rule, all at once: unknown metrics, gates out of range, a primary that cannot pair arms."""

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from groundtune.decisions.rubric import Rubric
+from groundtune.errors import UnknownMetric
+from groundtune.scores.corpus import Tally, whole_compare, whole_mean
 from groundtune.scores.estimate import SEED, compare, holm, mean
 from groundtune.scores.metrics import metric_named
+from groundtune.scores.scorer import AnyMetric, CorpusMetric
 from groundtune.types import Arm, Estimate, Score
 
 FORMAT = "valid_json"
@@ -24,8 +28,11 @@ def weigh(
     clusters: Mapping[str, str] | None = None,
     *,
     seed: int = SEED,
+    tallies: Iterable[Tally] = (),
 ) -> tuple[Estimate, ...]:
-    """Return the mean of every arm on every metric, then the paired differences that the rubric needs.
+    """Return every arm's value on every metric, then the paired differences that the rubric needs.
+
+    ``tallies`` are the counts for metrics that are no mean over questions.
 
     Differences are of the less simple arm minus the simpler one, on the primary metric for all pairs of arms that were scored (one family
     for Holm's correction, fixed by the locked arms and not by who passes), and on ``valid_json`` for each tuned arm against each
@@ -34,12 +41,27 @@ def weigh(
     kept: dict[tuple[str, str], list[Score]] = {}
     for score in scores:
         kept.setdefault((score.metric, score.arm), []).append(score)
-    names = [name for name in order(rubric, arms) if any(arm == name for _, arm in kept)]
-    metrics = list(dict.fromkeys([*(metric for metric, _ in kept), rubric.primary, *(gate.metric for gate in rubric.all_gates)]))
-    how = {"resamples": rubric.resamples, "seed": seed}
-    means = [mean(kept.get((metric, name), ()), metric, name, clusters, **how) for metric in metrics for name in names]
+    counted: dict[tuple[str, str], list[Tally]] = {}
+    for tally in tallies:
+        counted.setdefault((tally.metric, tally.arm), []).append(tally)
+    names = [name for name in order(rubric, arms) if any(arm == name for _, arm in [*kept, *counted])]
+    metrics = list(
+        dict.fromkeys([*(metric for metric, _ in [*kept, *counted]), rubric.primary, *(gate.metric for gate in rubric.all_gates)])
+    )
+    how: dict[str, Any] = {"resamples": rubric.resamples, "seed": seed}
+    whole = {metric: found for metric in metrics if isinstance(found := _known(metric), CorpusMetric)}
+
+    def of_arm(metric: str, name: str) -> Estimate:
+        if metric in whole:
+            return whole_mean(counted.get((metric, name), ()), whole[metric], name, clusters, **how)
+        return mean(kept.get((metric, name), ()), metric, name, clusters, **how)
+
+    means = [of_arm(metric, name) for metric in metrics for name in names]
 
     def against(metric: str, arm: str, versus: str) -> Estimate:
+        if metric in whole:
+            rows = [*counted.get((metric, arm), ()), *counted.get((metric, versus), ())]
+            return whole_compare(rows, whole[metric], arm, versus, clusters, **how)
         both = [*kept.get((metric, arm), ()), *kept.get((metric, versus), ())]
         return compare(both, metric, arm, versus, clusters, **how)
 
@@ -48,6 +70,14 @@ def weigh(
     if rubric.primary == FORMAT:
         shaped = []
     return (*means, *holm(primary), *holm(shaped))
+
+
+def _known(metric: str) -> AnyMetric | None:
+    """Return the metric of that name; none for stored scores of a plug-in that is no longer installed."""
+    try:
+        return metric_named(metric)
+    except UnknownMetric:
+        return None
 
 
 def order(rubric: Rubric, arms: Sequence[Arm]) -> list[str]:

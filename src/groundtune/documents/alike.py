@@ -115,10 +115,13 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
         return item
 
     for band in range(BANDS):
-        keys = np.ascontiguousarray(table[:, band * ROWS : (band + 1) * ROWS]).view(np.dtype((np.void, 4 * ROWS))).ravel()
+        # Four numbers become one of 64 bits. Where two different fours fell together, they would be compared, and be found unlike.
+        pairs = np.ascontiguousarray(table[:, band * ROWS : (band + 1) * ROWS]).view("<u8")
+        keys = _mixed(_mixed(pairs[:, 0]) + pairs[:, 1])
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.concatenate([[True], keys[order][1:] != keys[order][:-1], [True]]))
-        for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        shared = np.flatnonzero(np.diff(starts) > 1)
+        for begin, end in zip(starts[shared].tolist(), starts[shared + 1].tolist(), strict=True):
             for place in range(begin + 1, end):
                 one, others = int(order[place]), order[max(begin, place - MOST_COMPARED) : place]
                 alike = np.mean(table[others] == table[one], axis=1) >= near

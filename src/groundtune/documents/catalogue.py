@@ -57,6 +57,7 @@ class Catalogue:
 
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
+        self._known: dict[str, dict[str, Known]] = {}
         if path is not None and not read_only:
             with storing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,7 @@ class Catalogue:
         """Hold one transaction: all of what is written inside, or nothing."""
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
+            self._known.clear()
             try:
                 yield
             except BaseException:
@@ -106,7 +108,12 @@ class Catalogue:
         self._db.close()
 
     def known(self, source: str) -> dict[str, Known]:
-        """Return the items of a source by name, with the documents that were made of them."""
+        """Return the items of a source by name, with the documents that were made of them; read once, until something is written."""
+        if source not in self._known:
+            self._known[source] = self._read(source)
+        return self._known[source]
+
+    def _read(self, source: str) -> dict[str, Known]:
         with self._told():
             rows = self._db.execute("SELECT item, row, signature FROM documents WHERE source = ? ORDER BY id", (source,)).fetchall()
             made: dict[str, list[tuple[Document, bytes]]] = {}

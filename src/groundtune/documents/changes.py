@@ -9,53 +9,21 @@ bytes (or other readers or metadata given) is parsed; whatever goes wrong with a
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from groundtune import __version__
-from groundtune.documents.alike import signature
-from groundtune.documents.catalogue import Catalogue, Known, State
-from groundtune.documents.given import SIDECAR, Policy, given, made
+from groundtune.documents.catalogue import Catalogue, Known
+from groundtune.documents.given import SIDECAR, Policy
+from groundtune.documents.item import Ask, Change, Kind, Origin, change_of
 from groundtune.documents.load import HINT
-from groundtune.documents.sources.folder import Item, Source, refused
+from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
-from groundtune.files import fingerprint
 from groundtune.progress import Progress, Silent
 from groundtune.types import Document
 
 __all__ = ["Change", "Listed", "Origin", "Survey", "commit", "documents_of", "survey"]
-
-Kind = Literal["new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "kept"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """A source as a project names it. ``prefix`` stands before its items' names; ``source`` is ``None`` where it is not to be asked now."""
-
-    name: str
-    prefix: str
-    source: Source | None
-    policy: Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What became of one item.
-
-    ``name`` is its full name, prefix included; ``moved_from`` the full name that its bytes had before.
-    ``stored``: the catalogue has it exactly so.
-    """
-
-    name: str
-    kind: Kind
-    known: Known
-    moved_from: str | None = None
-    problems: tuple[GroundtuneError, ...] = ()
-    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +67,20 @@ def survey(
     catalogue: Catalogue,
     *,
     retry: bool = False,
+    reread: bool = False,
     drop: Collection[str] = (),
     emptied: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Survey:
     """Compare what the sources list with the catalogue, reading what is new. Nothing is written.
 
+    ``reread`` reads and parses every item, whatever its stamp and the hash of its bytes say: for a file system whose times are not to be
+    trusted, or a parser that was replaced beneath the same version.
     ``retry`` tries failed items again whose bytes are as they were; ``drop`` holds full names of failed items not to hear of again;
     ``emptied`` names sources of which it is right that they list nothing any more. Raises ``DocumentError`` for a name in ``drop`` that no
     failed item has.
     """
-    listed = tuple(_listed(origin, catalogue, retry, frozenset(drop), emptied, progress or Silent()) for origin in origins)
+    listed = tuple(_listed(origin, catalogue, Ask(retry, reread, frozenset(drop)), emptied, progress or Silent()) for origin in origins)
     names = {origin.name for origin in origins}
     removed = tuple(sorted(name for name in catalogue.sources() if name not in names))
     found = Survey(listed=_unique(listed), removed=removed, removed_items=tuple(item for name in removed for item in catalogue.known(name)))
@@ -174,9 +145,7 @@ def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collect
     return served if gone else None
 
 
-def _listed(
-    origin: Origin, catalogue: Catalogue, retry: bool, drop: frozenset[str], emptied: Collection[str], progress: Progress
-) -> Listed:
+def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, emptied: Collection[str], progress: Progress) -> Listed:
     before = catalogue.known(origin.name)
     kept = tuple(Change(name=origin.prefix + name, kind="kept", known=known) for name, known in sorted(before.items()))
     if origin.source is None:
@@ -196,8 +165,7 @@ def _listed(
     changes: list[Change] = []
     with progress.start("read", total=len(items), unit="items") as task:
         for name, item in items.items():
-            change = _change(origin, name, item, sidecars.get(name), before.get(name), retry, drop)
-            changes.append(replace(change, stored=True) if change.known is before.get(name) else change)
+            changes.append(change_of(origin, name, item, sidecars.get(name), before.get(name), ask))
             task.advance(1)
     for name, known in sorted(before.items()):
         if name not in items:
@@ -248,98 +216,6 @@ def _bad_name(name: str) -> str:
 def _below(name: str, items: Mapping[str, Item]) -> bool:
     """Return whether a name is below a folder that could not be listed."""
     return any(item.below and name.startswith(f"{folder}/") for folder, item in items.items() if item.below)
-
-
-def _change(origin: Origin, name: str, item: Item, sidecar: Item | None, before: Known | None, retry: bool, drop: frozenset[str]) -> Change:
-    full = origin.prefix + name
-    try:
-        beside = None if sidecar is None else sidecar.read()
-        weighed = given(full, item, origin.policy, beside)
-        mark = fingerprint(__version__, weighed.fingerprint)
-        again = before is not None and before.given == mark and not (retry and before.state in ("failed", "partly", "dropped"))
-        if again and before is not None and item.stamp and before.stamp == item.stamp and before.state != "unread":
-            return _as_before(full, before, drop)
-        raw = item.read()
-        digest = hashlib.sha256(raw).hexdigest()
-        if again and before is not None and before.raw == digest:
-            state: State = "ok" if before.state == "unread" else before.state
-            return _as_before(full, replace(before, stamp=item.stamp, state=state, reasons=() if state == "ok" else before.reasons), drop)
-        documents, problems = made(full, raw, weighed, item.shown)
-    except SourceError as error:
-        return _not_fetched(full, item, origin, name, before, error)
-    except GroundtuneError as error:
-        return _failed(full, origin, name, before, error, drop, retry)
-    except Exception as error:
-        told = DocumentError(f"{full}: cannot be read: {type(error).__name__}: {error}", HINT)
-        return _failed(full, origin, name, before, told, drop, retry)
-    return _read(full, origin, name, item, mark, digest, documents, problems, before, drop)
-
-
-def _read(
-    full: str,
-    origin: Origin,
-    name: str,
-    item: Item,
-    mark: str,
-    digest: str,
-    documents: tuple[Document, ...],
-    problems: tuple[GroundtuneError, ...],
-    before: Known | None,
-    drop: frozenset[str],
-) -> Change:
-    state: State = "ok" if not problems else "partly" if documents else "failed"
-    dropped = state == "failed" and full in drop
-    known = Known(
-        source=origin.name,
-        name=name,
-        stamp=item.stamp,
-        given=mark,
-        raw=digest,
-        state="dropped" if dropped else state,
-        reasons=tuple((error.message, error.hint) for error in problems),
-        documents=documents,
-        signatures={document.id: signature(document.text) for document in documents},
-    )
-    if state == "failed":
-        return Change(name=full, kind="dropped" if dropped else "failed", known=known, problems=() if dropped else problems)
-    if before is None or not before.documents:
-        return Change(name=full, kind="new", known=known, problems=problems)
-    same = {d.id: (d.content_hash, d.readers) for d in before.documents} == {d.id: (d.content_hash, d.readers) for d in documents}
-    return Change(name=full, kind="unchanged" if same else "changed", known=known, problems=problems)
-
-
-def _as_before(full: str, known: Known, drop: frozenset[str]) -> Change:
-    if known.state == "dropped" or (known.state == "failed" and full in drop):
-        return Change(name=full, kind="dropped", known=known if known.state == "dropped" else replace(known, state="dropped"))
-    problems = tuple(DocumentError(message, hint) for message, hint in known.reasons)
-    return Change(name=full, kind="failed" if known.state == "failed" else "unchanged", known=known, problems=problems)
-
-
-def _not_fetched(full: str, item: Item, origin: Origin, name: str, before: Known | None, error: GroundtuneError) -> Change:
-    """Keep an item as it was: it is there, but cannot be fetched now."""
-    reasons = ((error.message, error.hint),)
-    if before is None:
-        known = Known(source=origin.name, name=name, stamp="", given="", raw="", state="unread", reasons=reasons)
-        return Change(name=full, kind="failed", known=known, problems=(error,))
-    return Change(name=full, kind="kept", known=replace(before, stamp="", state="unread", reasons=reasons), problems=(error,))
-
-
-def _failed(
-    full: str, origin: Origin, name: str, before: Known | None, error: GroundtuneError, drop: frozenset[str], retry: bool
-) -> Change:
-    """Serve nothing of an item that cannot be read: what it said before is not what it says now, and neither are its readers."""
-    was_dropped = before is not None and before.state == "dropped" and before.reasons == ((error.message, error.hint),) and not retry
-    dropped = full in drop or was_dropped
-    known = Known(
-        source=origin.name,
-        name=name,
-        stamp="",
-        given="",
-        raw="",
-        state="dropped" if dropped else "failed",
-        reasons=((error.message, error.hint),),
-    )
-    return Change(name=full, kind="dropped" if dropped else "failed", known=known, problems=() if dropped else (error,))
 
 
 def _remembered(change: Change) -> tuple[GroundtuneError, ...]:

@@ -15,6 +15,7 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,13 @@ class Given:
     @property
     def fingerprint(self) -> str:
         """The identity of it all: where it changes, the same bytes give another document."""
-        return fingerprint(
-            None if self.readers is None else sorted(self.readers), self.forced, self.covered, dict(self.metadata), self.title
-        )
+        return _identity(self.readers, self.forced, self.covered, tuple(sorted(self.metadata.items())), self.title)
+
+
+@lru_cache(maxsize=4096)
+def _identity(readers: frozenset[str] | None, forced: bool, covered: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
+    """Most files of a folder have all of this in common, so it is not hashed for each of them."""
+    return fingerprint(None if readers is None else sorted(readers), forced, covered, dict(metadata), title)
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:

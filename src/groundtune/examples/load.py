@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -17,7 +18,11 @@ from groundtune.errors import ExampleError
 from groundtune.examples.quotes import locate
 from groundtune.types import Document, Evidence, Example, Kind, Principal, Split
 
-FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply")
+FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply", "readers")
+# What a row says of itself beside the example that it holds; examples/rows.py writes these.
+KEPT = ("status", "reason", "origin", "made_from", "reviewed")
+STATUSES = ("approved", "draft", "rejected", "quarantined")
+PREFERENCES = "preferences.jsonl"
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
 HINT = "mend that line, then type: groundtune check"
@@ -25,27 +30,35 @@ HINT = "mend that line, then type: groundtune check"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleReading:
-    """The examples in the order of files and lines, and what could not be read."""
+    """The approved examples in the order of files and lines, what could not be read, and how many rows have which other status."""
 
     examples: tuple[Example, ...]
     problems: tuple[ExampleError, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def read(place: Path | Mapping[Split, Path], documents: Sequence[Document], principals: Mapping[str, Principal]) -> ExampleReading:
     """Read a JSONL file or all of a folder, whose rows carry their split; or one file or folder a split, whose rows need not.
 
     Evidence is located in the documents, exactly or but for blanks, typography and Markdown marks; ``Evidence.quote`` is the document's own
-    text there. A row with any problem is left out, and all its problems are returned.
+    text there. A row with any problem is left out, and all its problems are returned. A row without a status is approved; one of another
+    status is counted and not looked at further: a draft may be unfinished.
     """
+    left_out: Counter[str] = Counter()
     problems: list[ExampleError] = []
     examples: list[Example] = []
     seen: dict[str, str] = {}
     by_id = {document.id: document for document in documents}
     places: list[tuple[Split | None, Path]] = [(None, place)] if isinstance(place, Path) else list(place.items())
     for split, where in places:
-        for path in _files(where, problems):
-            for line, row in _rows(path, problems):
-                checked = _Row(row, split, by_id, principals)
+        for path in files(where, problems):
+            for line, row in rows(path, problems):
+                status = row.get("status", "approved")
+                if status != "approved" and status in STATUSES:
+                    left_out[status] += 1
+                    seen.setdefault(str(row.get("id")), line)
+                    continue
+                checked = Checked(row, split, by_id, principals)
                 name = row.get("id")
                 if isinstance(name, str) and name in seen:
                     checked.wrong.append(f"id {name!r} was used before, at {seen[name]}")
@@ -54,18 +67,20 @@ def read(place: Path | Mapping[Split, Path], documents: Sequence[Document], prin
                 problems += [ExampleError(f"{line}: {text}", HINT) for text in checked.wrong]
                 if not checked.wrong:
                     examples.append(checked.example())
-    return ExampleReading(examples=tuple(examples), problems=tuple(problems))
+    return ExampleReading(examples=tuple(examples), problems=tuple(problems), left_out=dict(left_out))
 
 
-def _files(place: Path, problems: list[ExampleError]) -> list[Path]:
-    found = sorted(path for path in place.rglob("*.jsonl") if not path.name.startswith(".")) if place.is_dir() else [place]
+def files(place: Path, problems: list[ExampleError]) -> list[Path]:
+    """Return the files of examples of a folder, sorted, or the file itself; preference pairs are no examples."""
+    found = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
+    found = [path for path in found if not path.name.startswith(".") and (path == place or path.name != PREFERENCES)]
     if not found or not place.exists():
         problems.append(ExampleError(f"{place}: holds no examples (*.jsonl)", "correct [examples] path, then type: groundtune check"))
         return []
     return found
 
 
-def _rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield ``file:line`` and the object on it; what is no object, or cannot be stored again, is a problem."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -80,7 +95,7 @@ def _rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[
             continue
         where = f"{path}:{number}"
         try:
-            row = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
+            row = json.loads(line, object_pairs_hook=once, parse_constant=no_constant)
             json.dumps(row, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
             problems.append(ExampleError(f"{where}: not JSON at column {error.colno}: {error.msg}", HINT))
@@ -95,7 +110,8 @@ def _rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[
                 problems.append(ExampleError(f"{where}: expected a JSON object, found {type(row).__name__}", HINT))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object's fields. Raises ``ValueError`` where one stands twice."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
@@ -103,11 +119,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are not JSON."""
     raise ValueError(f"{name} is not JSON")
 
 
-class _Row:
+class Checked:
     """One row, and what is wrong with it, in words."""
 
     def __init__(
@@ -116,9 +133,12 @@ class _Row:
         self.row = row
         self.wrong: list[str] = []
         self.evidence: list[Evidence] = []
-        unknown = sorted(set(row) - set(FIELDS))
+        unknown = sorted(set(row) - {*FIELDS, *KEPT})
         if unknown:
             self.wrong.append(f"unknown field {', '.join(unknown)}; known: {', '.join(FIELDS)}")
+        if row.get("status", "approved") not in STATUSES:
+            self.wrong.append(f"status is {row['status']!r}; known: {', '.join(STATUSES)}")
+        self.readers: frozenset[str] | None = self._readers(row.get("readers"))
         self.texts = {name: self._text(name, split if name == "split" else None) for name in TEXTS}
         self.kind: Kind = self._one_of("kind", row.get("kind", "answerable"), get_args(Kind))
         self.split: Split = self._one_of("split", self.texts["split"], get_args(Split))
@@ -146,6 +166,17 @@ class _Row:
             self.wrong.append(f"{name} is {value!r}; known: {', '.join(known)}")
         return value
 
+    def _readers(self, given: Any) -> frozenset[str] | None:
+        """Return who may read a row that no document stands behind; an empty list means nobody."""
+        if given is None:
+            return None
+        if not isinstance(given, list) or not all(isinstance(item, str) and item.strip() for item in given):
+            self.wrong.append(f"readers is {given!r}; expected a list of groups")
+            return frozenset()
+        if self.row.get("evidence"):
+            self.wrong.append("readers is for rows without evidence; this one has the readers of its documents")
+        return frozenset(given)
+
     def _locate(self, documents: Mapping[str, Document], asker: Principal | None) -> None:
         rows = self.row.get("evidence", [])
         if not isinstance(rows, list) or not all(
@@ -169,8 +200,10 @@ class _Row:
             self.evidence.append(Evidence(document_id=document.id, quote=document.text[start:end], start=start, end=end))
             if asker is not None and not allowed(asker).permits(document.readers_of(start, end)):
                 hidden.append(name)
-        if self.kind in ANSWERABLE and not rows:
-            self.wrong.append(f"an example of kind {self.kind} needs evidence")
+        if self.kind in ANSWERABLE and not rows and self.readers is None:
+            self.wrong.append(f"an example of kind {self.kind} needs evidence, or readers where no document stands behind it")
+        elif self.kind in ANSWERABLE and self.readers is not None and asker is not None and not allowed(asker).permits(self.readers):
+            self.wrong.append(f"asker {self.texts['asker']!r} is not among its readers")
         elif self.kind in ANSWERABLE and hidden:
             self.wrong.append(
                 f"asker {self.texts['asker']!r} may not read {', '.join(hidden)}: its kind should be forbidden, or its asker another"
@@ -195,4 +228,5 @@ class _Row:
             split_group=self.texts["split_group"],
             kind=self.kind,
             filter=self.row.get("filter", {}),
+            readers=self.readers,
         )

@@ -16,9 +16,21 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One conversation to be continued. Each message has a ``role`` (system, user, assistant) and a ``content``."""
+    """One conversation to be continued. Each message has a ``role`` (system, user, assistant) and a ``content``.
+
+    ``logprobs`` asks for the probabilities of the tokens that come back; a model that cannot tell them leaves them out.
+    """
 
     messages: tuple[Mapping[str, str], ...]
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text, and the natural logarithm of its probability; ``None`` where a schema left no choice."""
+
+    text: str
+    logprob: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +39,8 @@ class Completion:
 
     ``first_token_seconds`` and ``total_seconds`` are wall clock from the start of the batch; the first is ``None`` where it cannot be
     seen. ``batch`` is how many requests ran together. ``completion_tokens`` leaves the end mark out. ``truncated`` is true when the
-    token limit ended the text. ``failure`` says why there is no text.
+    token limit ended the text. ``failure`` says why there is no text. ``tokens``, put together, are the text; ``None`` where nobody asked
+    for probabilities or the model does not tell them.
     """
 
     text: str
@@ -38,6 +51,13 @@ class Completion:
     batch: int
     failure: str | None = None
     truncated: bool = False
+    tokens: tuple[Token, ...] | None = None
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """The mean log-probability of the tokens that were a choice; ``None`` where it is not known."""
+        chosen = [token.logprob for token in self.tokens or () if token.logprob is not None]
+        return sum(chosen) / len(chosen) if chosen else None
 
 
 class Chat(Protocol):

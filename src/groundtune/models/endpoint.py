@@ -1,12 +1,13 @@
 """Chat models behind an OpenAI-compatible server (vLLM, Ollama, llama.cpp, OpenAI). Embedders are in ``endpoint_embed``.
 
-    POST {base_url}/chat/completions   {"model", "messages", "max_tokens", "temperature": 0, "seed", "response_format"?}
+    POST {base_url}/chat/completions   {"model", "messages", "max_tokens", "temperature": 0, "seed", "response_format"?, "logprobs"?}
 
 The key is read from the environment variable that ``key_env`` names and goes into one header; it is in no message and no log.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 from groundtune.errors import EndpointError
 from groundtune.files import fingerprint
 from groundtune.models.batches import by_length
-from groundtune.models.chat import Completion, Request
+from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.endpoint_embed import CHARACTERS_PER_TOKEN, CHECK, EndpointEmbed, open_embed
 from groundtune.models.wire import Refused, Wire, text_tokens
 
@@ -43,6 +44,7 @@ class EndpointChat:
         self.context = int(settings.get("context") or CONTEXT)
         self._rows = max(1, int(settings.get("batch") or 16))
         self._limit_name = "max_tokens"
+        self._tells_logprobs = True
         # Whoever runs the server can change the model under its name; nothing here can see that.
         self.fingerprint = fingerprint("endpoint-chat", self._wire.base_url, self.name, self.context)
 
@@ -75,7 +77,10 @@ class EndpointChat:
         body: dict[str, Any] = {"model": self.name, "max_tokens": limit, "temperature": 0, "seed": seed}
         if schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": dict(schema)}}
-        bodies = [body | {"messages": [dict(message) for message in request.messages]} for request in requests]
+        bodies = [
+            body | {"messages": [dict(message) for message in request.messages]} | ({"logprobs": True} if request.logprobs else {})
+            for request in requests
+        ]
         began = time.perf_counter()
         with ThreadPoolExecutor(max_workers=max(1, min(len(bodies), self._rows))) as pool:
             tasks = [pool.submit(self._one, body, seed + place, len(bodies), began) for place, body in enumerate(bodies)]
@@ -83,8 +88,11 @@ class EndpointChat:
 
     def _one(self, body: Mapping[str, Any], seed: int, batch: int, began: float) -> Completion:
         text, failure, prompt, completion, truncated = "", None, 0, 0, False
+        tokens: tuple[Token, ...] | None = None
         try:
-            text, prompt, completion, truncated = _read(self._post(body, seed))
+            answer = self._post(body, seed)
+            text, prompt, completion, truncated = _read(answer)
+            tokens = _tokens(answer, text) if body.get("logprobs") else None
         except Refused as error:
             if error.status in HOPELESS:
                 raise EndpointError(f"{self.name} at {self._wire.base_url}: {error}", CHECK.format(table="chat")) from error
@@ -99,17 +107,26 @@ class EndpointChat:
             batch=batch,
             failure=failure,
             truncated=truncated,
+            tokens=tokens,
         )
 
     def _post(self, body: Mapping[str, Any], seed: int) -> Any:
-        """Send under the name for the token limit that this server takes: newer models of OpenAI refuse the old one."""
-        try:
-            return self._wire.post("/chat/completions", _renamed(body, self._limit_name), seed)
-        except Refused as error:
-            if error.status != 400 or self._limit_name == NEW_LIMIT or NEW_LIMIT not in str(error):
-                raise
-        self._limit_name = NEW_LIMIT
-        return self._wire.post("/chat/completions", _renamed(body, NEW_LIMIT), seed)
+        """Send as this server takes it: newer models of OpenAI refuse the old name of the token limit, some servers token probabilities."""
+        while True:
+            sent = _renamed(body, self._limit_name)
+            if not self._tells_logprobs:
+                sent.pop("logprobs", None)
+            try:
+                return self._wire.post("/chat/completions", sent, seed)
+            except Refused as error:
+                if error.status not in (400, 422):
+                    raise
+                if NEW_LIMIT in str(error) and NEW_LIMIT not in sent:
+                    self._limit_name = NEW_LIMIT
+                elif "logprobs" in str(error) and "logprobs" in sent:
+                    self._tells_logprobs = False
+                else:
+                    raise
 
 
 def _renamed(body: Mapping[str, Any], limit_name: str) -> dict[str, Any]:
@@ -130,3 +147,15 @@ def _read(answer: Any) -> tuple[str, int, int, bool]:
         refusal = message.get("refusal")
         raise Refused(f"the server gave no text (finish reason {ended!r})" + (f": {refusal}" if isinstance(refusal, str) else ""))
     return text, *counted, ended == "length"
+
+
+def _tokens(answer: Any, text: str) -> tuple[Token, ...] | None:
+    """Return the text's tokens with their log-probabilities; ``None`` where the server tells none, or some that are not of this text."""
+    try:
+        rows = answer["choices"][0]["logprobs"]["content"]
+        found = tuple(Token(str(row["token"]), float(row["logprob"])) for row in rows)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    whole = all(token.logprob is not None and math.isfinite(token.logprob) and token.logprob < 1e-3 for token in found)
+    # A letter of several tokens comes in pieces that no text can hold, so only the length can tell that they belong together.
+    return found if found and whole and len("".join(token.text for token in found)) >= len(text) else None

@@ -17,7 +17,7 @@ from typing import Any
 from groundtune.errors import ConfigError
 from groundtune.files import fingerprint
 from groundtune.models.batches import by_length
-from groundtune.models.chat import Completion, Request
+from groundtune.models.chat import Completion, Request, Token
 
 Script = Sequence[str] | Mapping[str, str] | Callable[[Request], str]
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -39,14 +39,26 @@ def open(settings: Mapping[str, Any]) -> ScriptedChat:
 
 
 class ScriptedChat:
-    """Answers by rote. Tokens are words and marks; no time passes; ``calls`` keeps what it was asked."""
+    """Answers by rote. Tokens are words and marks; no time passes; ``calls`` keeps what it was asked.
 
-    def __init__(self, script: Script, *, context: int = 8192, batch: int = 16, name: str = "scripted") -> None:
+    ``logprob`` gives the log-probability of a word or mark, where one is asked for; without it the model tells none.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        context: int = 8192,
+        batch: int = 16,
+        name: str = "scripted",
+        logprob: Callable[[str], float] | None = None,
+    ) -> None:
         self.name = name
         self.context = context
         self.calls: list[dict[str, Any]] = []
         self._script = script
         self._rows = batch
+        self._logprob = logprob
         self._next = 0
         # A function is known by its code; two of one text count as the same script.
         held = _source(script) if callable(script) else dict(script) if isinstance(script, Mapping) else list(script)
@@ -83,8 +95,9 @@ class ScriptedChat:
             text, failure = ("", "the script has no line for this question") if said is None else (said, None)
         ends = [match.end() for match in _TOKEN.finditer(text)]
         truncated = len(ends) > limit
+        text = text[: ends[limit - 1]] if truncated and limit > 0 else "" if truncated else text
         return Completion(
-            text=text[: ends[limit - 1]] if truncated and limit > 0 else "" if truncated else text,
+            text=text,
             prompt_tokens=prompt,
             completion_tokens=min(len(ends), limit),
             first_token_seconds=None if failure else 0.0,
@@ -92,7 +105,16 @@ class ScriptedChat:
             batch=batch,
             failure=failure,
             truncated=truncated,
+            tokens=self._tokens(text) if request.logprobs and self._logprob and not failure else None,
         )
+
+    def _tokens(self, text: str) -> tuple[Token, ...]:
+        """Return words and marks, each with what stands before it, and the probability that the script gives the word."""
+        found, reached = [], 0
+        for match in _TOKEN.finditer(text):
+            found.append(Token(text[reached : match.end()], self._logprob(match[0]) if self._logprob else None))
+            reached = match.end()
+        return (*found, Token(text[reached:], 0.0)) if reached < len(text) else tuple(found)
 
     def _line(self, request: Request) -> str | None:
         if callable(self._script):

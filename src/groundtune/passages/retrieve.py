@@ -131,11 +131,13 @@ def search(
     fused: dict[str, list[tuple[str, float]]] = {}
     ranks: dict[str, dict[str, int]] = {}
     similarity: dict[str, float] = {}
+    by_word: dict[str, float] = {}
     for query in queries:
         by_words = index.keyword(query.words, may, filter, candidates)
         by_meaning = index.dense(_vector(query, embed), may, filter, candidates)
         if not query.name:
             similarity = {hit.id: hit.score for hit in by_meaning}
+            by_word = {hit.id: hit.score for hit in by_words}
         label = f" ({query.name})" if query.name else ""
         for name, hits in ((f"bm25{label}", by_words), (f"dense{label}", by_meaning)):
             ranks[name] = {hit.id: rank for rank, hit in enumerate(hits, start=1)}
@@ -146,9 +148,11 @@ def search(
     chosen, reranked = _chosen(queries[0].meaning[0], order, index, may, limit, steps)
     if reranked:
         ranks["rerank"] = reranked
+    scored = {"bm25": by_word, "fused": dict(order)}
 
     def ranked() -> Iterator[Passage]:
         for rank, (chunk, score) in enumerate(chosen, start=1):
+            scores = {name: found[chunk.id] for name, found in scored.items() if chunk.id in found}
             yield Passage(
                 chunk=chunk,
                 rank=rank,
@@ -156,6 +160,7 @@ def search(
                 similarity=similarity.get(chunk.id),
                 found_by={name: found[chunk.id] for name, found in ranks.items() if chunk.id in found},
                 allowed_by=may.reason(chunk.readers),
+                scores=scores | ({"rerank": score} if reranked else {}),
             )
 
     passages = widened(ranked(), index=index, may=may, limit=limit)

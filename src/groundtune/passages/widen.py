@@ -35,14 +35,17 @@ class _Read:
         return same and max(mine.ordinal, theirs.ordinal) <= min(self.chunks[-1].ordinal, other.chunks[-1].ordinal)
 
     def join(self, other: _Read) -> None:
-        """Take in what ``other`` reads; the better rank in each search is kept."""
+        """Take in what ``other`` reads; the better rank and score in each search are kept."""
         known = {chunk.ordinal: chunk for chunk in (*self.chunks, *other.chunks)}
         self.chunks = [known[ordinal] for ordinal in sorted(known)]
         found_by = dict(self.passage.found_by)
         for name, rank in other.passage.found_by.items():
             found_by[name] = min(rank, found_by.get(name, rank))
+        scores = dict(self.passage.scores)
+        for name, score in other.passage.scores.items():
+            scores[name] = max(score, scores.get(name, score))
         similar = [item.passage.similarity for item in (self, other) if item.passage.similarity is not None]
-        self.passage = replace(self.passage, found_by=found_by, similarity=max(similar, default=None))
+        self.passage = replace(self.passage, found_by=found_by, similarity=max(similar, default=None), scores=scores)
 
 
 def widened(passages: Iterable[Passage], *, index: Index, may: Predicate, limit: int) -> tuple[Passage, ...]:

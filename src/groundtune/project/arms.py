@@ -91,6 +91,8 @@ def shots_for(arm: Arm, content: Content, house: House) -> tuple[Shot, ...]:
     askers = [allowed(principal) for principal in content.principals.values()]
 
     def open_to_all(example: Example) -> bool:
+        if example.readers is not None and not all(asker.permits(example.readers) for asker in askers):
+            return False
         return all(
             asker.permits(content.documents[item.document_id].readers_of(item.start, item.end))
             for item in example.evidence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from groundtune import plugins
 from groundtune.errors import ConfigError, GroundtuneError, StateError, UnknownName
 from groundtune.project import content as contents
+from groundtune.project import measure
 from groundtune.project.estimate import Line, estimate
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def check(project: Project) -> Report:
 
     content, problems = contents.read(project.folder, project.settings)
     problems += _rubric(project)
+    problems += measure.problems(project.settings)
     problems += _search(project)
     if content is None:
         return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
@@ -71,6 +73,39 @@ def check(project: Project) -> Report:
         sources=project.sources,
         warnings=tuple(warnings),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many test questions show a gain, there being ``there``; ``spread`` of one paired difference, and where it is from."""
+
+    gain: float
+    questions: int
+    there: int
+    spread: float
+    source: str
+
+
+def plan(project: Project, gain: float) -> Plan:
+    """Return how many questions it takes to see a gain in the primary metric, all arms against all, with 80 % power.
+
+    The spread is the widest that the latest decision measured on that metric, else an assumed one.
+    """
+    from groundtune.decisions import record
+    from groundtune.scores.estimate import questions_for, spread_of
+
+    rubric = project.settings.rubric
+    latest = record.latest(project.folder / "decisions")
+    measured = [
+        spread
+        for item in (latest.estimates if latest else ())
+        if item.metric == rubric.primary and item.versus is not None and (spread := spread_of(item))
+    ]
+    spread = max(measured, default=ASSUMED_SPREAD)
+    source = f"measured, {latest.id}" if latest and measured else "assumed"
+    arms = max(2, len(project.arms))
+    there = len(project.content.split("test"))
+    return Plan(gain=gain, questions=questions_for(gain, spread, alpha=rubric.alpha, arms=arms), there=there, spread=spread, source=source)
 
 
 def _shots(project: Project, content: contents.Content) -> list[GroundtuneError]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundtune import __version__
 from groundtune.decisions import record
@@ -12,7 +14,10 @@ from groundtune.decisions.page import Evidence, page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
+from groundtune.project import before
 from groundtune.project import lock as locks
+from groundtune.project.judge import labels_of
+from groundtune.project.reproduce import labels_print, logged
 from groundtune.types import Decision, Estimate
 
 if TYPE_CHECKING:
@@ -28,7 +33,14 @@ def rubric_of(project: Project) -> Rubric:
 def estimates_of(project: Project, evaluation: Evaluation) -> tuple[Estimate, ...]:
     """Return every mean and paired difference that the rubric looks at; questions of one source are resampled together."""
     clusters = {example.id: example.split_group for example in evaluation.examples}
-    return weigh(evaluation.scores, rubric_of(project), evaluation.arms, clusters, seed=project.settings.project.seed)
+    seed = project.settings.project.seed
+    found = weigh(evaluation.scores, rubric_of(project), evaluation.arms, clusters, seed=seed, tallies=evaluation.tallies)
+    labels = labels_of(project)
+    if not labels:
+        return found
+    from groundtune.scores.ppi import corrected
+
+    return corrected(found, evaluation.scores, labels, clusters)
 
 
 def decide(project: Project, evaluation: Evaluation) -> Decision:
@@ -38,22 +50,33 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     lock = locks.read(project.folder)
     relocked = len(lock.relocked) if lock else 0
     today = datetime.now(UTC).date()
+    labels = labels_print(project)
+    estimates = estimates_of(project, evaluation)
+    given: dict[str, Any] = {
+        "not_run": evaluation.not_run,
+        "assumptions": [*_assumptions(relocked), *evaluation.notes],
+        "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric)],
+        "currency": settings.costs.currency,
+        "looks": evaluation.looks,
+    }
     draft = apply_rubric(
-        estimates_of(project, evaluation),
+        estimates,
         rubric,
         evaluation.arms,
         owner=settings.project.owner,
         made_on=today,
         revisit_on=today + timedelta(days=settings.project.revisit_days),
-        inputs={**evaluation.inputs, "groundtune": __version__},
-        not_run=evaluation.not_run,
-        assumptions=_assumptions(relocked),
-        not_covered=_not_covered(project, evaluation),
-        currency=settings.costs.currency,
-        looks=evaluation.looks,
+        inputs={
+            **evaluation.inputs,
+            **before.fingerprints(project),
+            "groundtune": __version__,
+            **({} if labels == "none" else {"labels": labels}),
+        },
+        **given,
     )
+    beside = before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback)
     folder = project.folder / "decisions"
-    decision = record.write(draft, folder)
+    decision = record.write(replace(draft, sections=beside), folder)
     html = page(
         decision,
         Evidence(
@@ -74,6 +97,8 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     )
     write_atomic(folder / f"{decision.id.removeprefix('decision:')}.html", html)
     project.ledger.link(evaluation.run_id, [(decision.id, evaluation.run_id)])
+    told = [[*key, value] for key, value in sorted(labels_of(project).items())]
+    logged(project, evaluation, decision, rubric, {**given, "labels": told, "seed": settings.project.seed})
     return decision
 
 
@@ -82,6 +107,19 @@ def _assumptions(relocked: int) -> list[str]:
         return []
     return [
         f"The test set, the rubric or the arms were changed and locked again {relocked} time(s); groundtune.lock lists the earlier locks."
+    ]
+
+
+def _too_small(estimates: Sequence[Estimate], rubric: Rubric) -> list[str]:
+    """Return which differences this test set is too small to show, by the spread that was measured."""
+    from groundtune.scores.power import detectable
+
+    found = detectable(estimates, rubric.primary, alpha=rubric.alpha)
+    if found is None:
+        return []
+    smallest, n = found
+    return [
+        f"True differences in {rubric.primary} below {smallest:.3f}: with {n} questions, more than one in five of them would be missed."
     ]
 
 

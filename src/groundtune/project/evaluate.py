@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
 from groundtune.files import fingerprint, write_json, write_lines
+from groundtune.project import measure
 from groundtune.project.arms import arm_named, tools_for, why_not_run
-from groundtune.scores.scorer import Context, score_all
-from groundtune.types import Answer, Arm, Example, Score
+from groundtune.project.calibrations import with_switches
+from groundtune.scores.corpus import Tally, tallies_of
+from groundtune.scores.metrics import corpus_metrics, metrics_for
+from groundtune.scores.scorer import Context, Verdicts, score_all
+from groundtune.types import Answer, Arm, Example, Score, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
+    from groundtune.scores.support import Support
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,8 @@ class Evaluation:
     inputs: Mapping[str, str]
     looks: int
     models: Mapping[str, str]
+    tallies: tuple[Tally, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
@@ -51,7 +59,8 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         arm.name: tools_for(arm, chat=project.chat, house=project.house, content=content, retrieve=retrieve, versions=versions)
         for arm in arms
     }
-    keys = {arm.name: _arm_key(project, arm, tools[arm.name], index) for arm in arms}
+    tools = {arm.name: with_switches(project, arm, tools[arm.name]) for arm in arms}
+    keys = {arm.name: arm_key(project, arm, tools[arm.name], index, "test") for arm in arms}
     inputs = {
         **project.described(),
         "rubric": lock.rubric,
@@ -60,7 +69,9 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         "chat": project.chat.fingerprint,
         "embed": project.embed.fingerprint if retrieve else "none",
         "prompt": prompt_hash(project.house.instructions),
+        **measure.inputs(settings),
         **{f"adapter {name}": version.id for name, version in sorted(versions.items())},
+        **{f"abstention {name}": item.judge.id for name, item in tools.items() if item.judge is not None},
     }
     run = project.ledger.begin("evaluate", fingerprint(inputs, keys), inputs, settings.project.seed)
     project.ledger.look(lock.id, run.id, [arm.name for arm in arms])
@@ -72,19 +83,17 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
             not_run[arm.name] = reason
             project.progress.note(f"arm {arm.name}: not run: {reason}")
             continue
-        answers[arm.name] = _answered(project, arm, asks, tools[arm.name], keys[arm.name])
-    context = Context(
-        documents=content.documents,
-        reply_schema=content.schema,
-        permits=lambda asker, document: allowed(people[asker]).permits(document.readers),
-        answer_field=settings.answers.answer_field,
-        label_field=settings.answers.label_field,
-        quote_field=settings.answers.quote_field,
-    )
+        answers[arm.name] = answered(project, arm, asks, tools[arm.name], keys[arm.name])
+    verdicts, notes = measure.verdicts_for(project, answers, examples)
+    context = context_of(project, support=measure.support_for(project), verdicts=verdicts)
+    wanted = measure.asked(settings)
+    metrics, whole = metrics_for(context, wanted), corpus_metrics(wanted)
     scores: list[Score] = []
+    tallies: list[Tally] = []
     with project.progress.start("score", total=sum(len(rows) for rows in answers.values()), unit="answers") as task:
         for rows in answers.values():
-            scores += score_all(rows, examples, context)
+            scores += score_all(rows, examples, context, metrics)
+            tallies += tallies_of(rows, examples, context, whole)
             task.advance(len(rows))
     folder = project.state / "runs" / run.id.removeprefix("run:")
     evaluation = Evaluation(
@@ -98,9 +107,26 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         inputs=inputs,
         looks=project.ledger.looks(lock.id),
         models={name: f"{version.id}" for name, version in versions.items()},
+        tallies=tuple(tallies),
+        notes=notes,
     )
     _keep(project, evaluation, run.id)
     return evaluation
+
+
+def context_of(project: Project, *, support: Support | None = None, verdicts: Verdicts | None = None) -> Context:
+    """Return what scorers may look at besides answers and examples."""
+    content, table, people = project.content, project.settings.answers, project.content.principals
+    return Context(
+        documents=content.documents,
+        reply_schema=content.schema,
+        permits=lambda asker, document: allowed(people[asker]).permits(document.readers),
+        answer_field=table.answer_field,
+        label_field=table.label_field,
+        quote_field=table.quote_field,
+        support=support,
+        verdicts=verdicts,
+    )
 
 
 def _index_id(project: Project) -> str:
@@ -110,12 +136,14 @@ def _index_id(project: Project) -> str:
     return version.id
 
 
-def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
-    """Return the fingerprint of all that an arm's answers to the test set depend on."""
+def arm_key(project: Project, arm: Arm, tools: Tools, index: str, split: Split) -> str:
+    """Return the fingerprint of all that an arm's answers to the questions of a split depend on."""
     content = project.content
+    # What was answered before there were these switches keeps its key.
+    switches = [item for item in (tools.judge and tools.judge.id, tools.again and [tools.again.rounds, tools.again.below]) if item]
     return fingerprint(
         arm,
-        content.split_fingerprint("test"),
+        content.split_fingerprint(split),
         {name: principal.groups for name, principal in content.principals.items()},
         index if arm.retrieves else None,
         [project.settings.passages.model_dump(), project.steps.identity] if arm.retrieves else None,
@@ -126,10 +154,11 @@ def _arm_key(project: Project, arm: Arm, tools: Tools, index: str) -> str:
         prompt_hash(tools.house.instructions),
         project.chat.fingerprint,
         project.settings.chat.batch,
+        *switches,
     )
 
 
-def _answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
+def answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
     """Return an arm's answers in the order of the questions, asking only for the batches that are not stored."""
     stored = project.ledger.batches(key)
     by_example = {row["example_id"]: answer_from(row) for rows in stored.values() for row in rows}
@@ -144,17 +173,27 @@ def _answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key
     return tuple(by_example[ask.example_id] for ask in asks)
 
 
+def _kept(manifest: Path) -> dict[str, Any]:
+    """Return a run's manifest; empty where there is none."""
+    if not manifest.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    return found
+
+
 def _keep(project: Project, evaluation: Evaluation, run_id: str) -> None:
     """Write the run's folder for people and other programs; its manifest last."""
     folder = evaluation.folder
-    if project.ledger.run(run_id).status == "done" and (folder / "manifest.json").is_file():
+    metrics = measure.signatures(evaluation.scores, evaluation.tallies)
+    if project.ledger.run(run_id).status == "done" and _kept(folder / "manifest.json").get("metrics") == metrics:
         return
     write_lines(folder / "answers.jsonl", [answer for rows in evaluation.answers.values() for answer in rows])
     write_lines(folder / "scores.jsonl", evaluation.scores)
+    write_lines(folder / "tallies.jsonl", evaluation.tallies)
     counts = {name: len(rows) for name, rows in evaluation.answers.items()}
     write_json(
         folder / "manifest.json",
-        {"schema": 1, "run": run_id, "inputs": evaluation.inputs, "answers": counts, "not_run": evaluation.not_run},
+        {"schema": 1, "run": run_id, "inputs": evaluation.inputs, "answers": counts, "not_run": evaluation.not_run, "metrics": metrics},
     )
     edges = [(answer.id, run_id) for rows in evaluation.answers.values() for answer in rows]
     edges += [(answer.id, passage.chunk.id) for rows in evaluation.answers.values() for answer in rows for passage in answer.passages]

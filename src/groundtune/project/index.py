@@ -65,7 +65,7 @@ class Versions:
         extra: tuple[Wrong, ...] = ()
         if version.id == self.live() and version.id != version_id(documents, project.embed, project.splitter):
             extra = (Wrong("documents", "", "the documents changed since the index was built; type: groundtune ingest"),)
-        return Verified(found.version, (*found.differences, *extra), found.unchecked)
+        return Verified(found.version, (*found.differences, *extra))
 
     def diff(self, before: str, after: str) -> Difference:
         """Compare two versions."""
@@ -94,7 +94,7 @@ class Versions:
             late = self.settle()
             now = manifest.state(self._store)
             if now is not None and late and late[-1] == now.switches[-1]["number"] and now.switches[-1]["verb"] == "rollback":
-                return switch.Switched(id=now.id, was=now.switches[-1]["from"], done=True, verified=Verified(now.id, (), ()))
+                return switch.Switched(id=now.id, was=now.switches[-1]["from"], done=True, verified=Verified(now.id, ()))
             version = switch.rollback_target(self._store)
             if not other_settings:
                 self._refuse(version, "rollback")

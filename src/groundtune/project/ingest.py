@@ -65,6 +65,7 @@ def ingest(
     strict: bool = True,
     fetch: bool = True,
     retry: bool = False,
+    reread: bool = False,
     drop: Collection[str] = (),
     emptied: Collection[str] = (),
     promote: bool = True,
@@ -87,7 +88,7 @@ def ingest(
         if not strict and promote:
             _hide_gone(project, directory, named, catalogue, emptied)
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
         problems = found.problems
         if strict and problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
@@ -107,7 +108,9 @@ def ingest(
     return _result(found, problems, marks, version, None)
 
 
-def plan(project: Project, *, retry: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()) -> Ingested:
+def plan(
+    project: Project, *, retry: bool = False, reread: bool = False, drop: Collection[str] = (), emptied: Collection[str] = ()
+) -> Ingested:
     """Return what ``ingest`` would do and what it would cost. Sources are listed, and what is new is read; nothing is written."""
     directory = directory_of(project.folder, project.settings)
     named = origins(project.folder, project.settings, fetch=True, rules=directory.rules)
@@ -115,7 +118,7 @@ def plan(project: Project, *, retry: bool = False, drop: Collection[str] = (), e
     catalogue = Catalogue(project.state / CATALOGUE, read_only=True)
     try:
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
     finally:
         catalogue.close()
     documents, marks, wrong = _effective(project, directory, found)

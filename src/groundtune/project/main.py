@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.store import Store
+    from groundtune.decisions.costs.report import Costed
+    from groundtune.decisions.needs.advise import Advice
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
     from groundtune.passages.retrieve import Steps
+    from groundtune.project.before import Audit
+    from groundtune.project.calibrations import Calibration
     from groundtune.project.check import Report
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.index import Versions
     from groundtune.project.ingest import Ingested
+    from groundtune.project.models import Models
     from groundtune.project.pilot import Piloted
+    from groundtune.project.what_if import WhatIf
     from groundtune.records.ledger import Ledger
 
 STATE = ".groundtune"
@@ -136,8 +142,11 @@ class Project:
             parts=table.parts,
         )
 
-    def retriever(self, limit: int | None = None) -> Retrieve:
-        """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``."""
+    def retriever(self, limit: int | None = None, *, history: Sequence[Mapping[str, str]] = ()) -> Retrieve:
+        """Return search over the live index, for respond() and for training rows: ``(question, principal, filter) → passages``.
+
+        ``history`` is the conversation before the question, by which ``passages.standalone`` rewrites it.
+        """
         from groundtune.chunks.build import open_live
         from groundtune.passages import retrieve as passages
         from groundtune.passages.newest import newest
@@ -156,6 +165,7 @@ class Project:
                 rrf_k=table.rrf_k,
                 filter=newest(filter, self.settings.documents.newest_wins) or None,
                 steps=steps,
+                history=history,
             )
             for note in found.notes:
                 self.progress.note(f"search: {note}")
@@ -193,12 +203,20 @@ class Project:
 
         return Versions(self)
 
+    @cached_property
+    def models(self) -> Models:
+        """The model versions: list, show, compare, promote, rollback, retire, export."""
+        from groundtune.project.models import Models
+
+        return Models(self)
+
     def ingest(
         self,
         *,
         strict: bool = True,
         fetch: bool = True,
         retry: bool = False,
+        reread: bool = False,
         drop: Sequence[str] = (),
         emptied: Sequence[str] = (),
         promote: bool = True,
@@ -214,14 +232,23 @@ class Project:
         from groundtune.project.ingest import ingest
 
         return ingest(
-            self, strict=strict, fetch=fetch, retry=retry, drop=drop, emptied=emptied, promote=promote, rebuild=rebuild, accept=accept
+            self,
+            strict=strict,
+            fetch=fetch,
+            retry=retry,
+            reread=reread,
+            drop=drop,
+            emptied=emptied,
+            promote=promote,
+            rebuild=rebuild,
+            accept=accept,
         )
 
-    def plan_ingest(self, *, retry: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
+    def plan_ingest(self, *, retry: bool = False, reread: bool = False, drop: Sequence[str] = (), emptied: Sequence[str] = ()) -> Ingested:
         """Return what ``ingest`` would do and what it would cost; nothing is written."""
         from groundtune.project.ingest import plan
 
-        return plan(self, retry=retry, drop=drop, emptied=emptied)
+        return plan(self, retry=retry, reread=reread, drop=drop, emptied=emptied)
 
     def apply_access(self, *, accept: bool = False) -> IndexVersion:
         """Give what is indexed the readers that hold now; texts and vectors stay. A mass change has to be accepted."""
@@ -262,14 +289,29 @@ class Project:
 
         return tune(self, names)
 
-    def ask(self, question: str, *, arm: str, asker: str | Principal, filter: Filter | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        *,
+        arm: str,
+        asker: str | Principal,
+        filter: Filter | None = None,
+        history: Sequence[Mapping[str, str]] = (),
+    ) -> Answer:
         """Answer one question. The answer holds its passages, which rule let each through, and the exact prompt.
 
-        ``asker`` is a name of the access file, or whom ``verified()`` returned.
+        ``asker`` is a name of the access file, or whom ``verified()`` returned. ``history`` is the conversation before it, as messages
+        with ``role`` (user or assistant) and ``content``; it permits nothing.
         """
         from groundtune.project.ask import ask
 
-        return ask(self, question, arm, asker, filter or {})
+        return ask(self, question, arm, asker, filter or {}, history)
+
+    def calibrate(self, arm: str = "rag", *, retrieval_only: bool = False) -> Calibration:
+        """Fit when an arm had better say that it does not know, on the dev questions, and keep it for the live index version."""
+        from groundtune.project.calibrate import calibrate
+
+        return calibrate(self, arm, retrieval_only=retrieval_only)
 
     def evaluate(self, arms: Sequence[str] | None = None) -> Evaluation:
         """Answer the locked test questions by every arm, and score the answers; what was answered before is not asked again."""
@@ -282,6 +324,30 @@ class Project:
         from groundtune.project.decide import decide
 
         return decide(self, evaluation or self.evaluate())
+
+    def advise(self) -> Advice:
+        """Return the first recommendation by ``[needs]``, before anything is measured."""
+        from groundtune.project.before import advice
+
+        return advice(self)
+
+    def audit(self, file: Path, *, size: int = 200, seed: int | None = None, labels: Path | None = None) -> Audit:
+        """Read logged answers and draw the sample that people are to label. The labels are in the file that the audit names."""
+        from groundtune.project.before import open_audit
+
+        return open_audit(self, file, size=size, seed=self.settings.project.seed if seed is None else seed, labels=labels)
+
+    def costs(self) -> Costed:
+        """Reckon every arm's costs from the sheet of assumptions and what the latest decision measured."""
+        from groundtune.project.before import costs
+
+        return costs(self)
+
+    def what_if(self, changes: Mapping[str, str]) -> WhatIf:
+        """Return recommendation, verdict and costs as they would be with the changes; nothing is measured again or written."""
+        from groundtune.project.what_if import what_if
+
+        return what_if(self, changes)
 
     def pilot(self, *, relock: bool = False) -> Piloted:
         """Check, lock, ingest, tune, evaluate, decide. Broken off, the same call goes on where it stopped."""

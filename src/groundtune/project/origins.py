@@ -16,7 +16,7 @@ from groundtune.documents.alike import Versions
 from groundtune.documents.changes import Origin
 from groundtune.documents.given import Policy, matches, rules_of
 from groundtune.documents.load import readers_of
-from groundtune.documents.sources.folder import Folder, Item, Source
+from groundtune.documents.sources.folder import Folder, Item, Once, Source
 from groundtune.errors import ConfigError, GroundtuneError
 from groundtune.tables import Settings, SourceTable
 
@@ -39,12 +39,12 @@ def origins(folder: Path, settings: Settings, *, fetch: bool, rules: Sequence[ac
     here = folder / table.path
     # A project of sources alone needs no folder; one that names its folder gets an error when it is not there.
     if not settings.sources or "path" in table.model_fields_set or here.is_dir():
-        found.append(Origin(name=FOLDER, prefix="", source=Folder(here), policy=Policy(rules=told, readers=default)))
+        found.append(Origin(name=FOLDER, prefix="", source=Once(Folder(here)), policy=Policy(rules=told, readers=default)))
     for named in settings.sources:
         trusted = named.use in TRUSTED if named.trust_readers is None else named.trust_readers
         own = _readers(named.readers)
         policy = Policy(rules=told, readers=default if own is None else own, metadata=named.metadata, trusted=trusted)
-        found.append(Origin(name=named.name, prefix=f"{named.name}/", source=_Late(named, folder) if fetch else None, policy=policy))
+        found.append(Origin(name=named.name, prefix=f"{named.name}/", source=Once(_Late(named, folder)) if fetch else None, policy=policy))
     return found
 
 
@@ -59,15 +59,9 @@ class _Late:
     def __init__(self, table: SourceTable, folder: Path) -> None:
         self.table = table
         self.folder = folder
-        self._listed: list[Item] | None = None
 
     def items(self) -> Iterator[Item]:
-        """List the source once a run: what was gone at the first look and what is new at the second are then of one list."""
-        if self._listed is None:
-            self._listed = list(self._items())
-        return iter(self._listed)
-
-    def _items(self) -> Iterator[Item]:
+        """Open the source, and list what the table wants of it."""
         settings = self.table.model_dump()
         settings["options"] = {key: resolved(self.table.name, key, value) for key, value in settings["options"].items()}
         if self.table.url_env:

@@ -15,10 +15,10 @@ from dataclasses import replace
 
 from groundtune.errors import StateError, UnknownName
 from groundtune.scores.metrics import metric_named
-from groundtune.scores.power import minimum_detectable, questions_needed, spread_of
+from groundtune.scores.power import minimum_detectable, questions_for, questions_needed, spread_of
 from groundtune.types import Estimate, Evidenced, Score
 
-__all__ = ["FEWEST", "LEVEL", "compare", "holm", "mean", "minimum_detectable", "questions_needed", "spread_of"]
+__all__ = ["FEWEST", "LEVEL", "compare", "holm", "mean", "minimum_detectable", "questions_for", "questions_needed", "spread_of"]
 
 FEWEST = 10  # questions below which no interval is given, and clusters below which it comes with a warning
 LEVEL = 0.95
@@ -35,8 +35,11 @@ def mean(
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """Return an arm's mean on a metric. ``clusters`` maps example ids to what they share, such as their source.
+
+    ``bounds`` is the range of a metric that the table of metrics does not have.
 
     The state is ``not run`` where there are no scores or the metric applies to none, ``failed`` where any scorer failed, ``too few``
     under ``FEWEST`` questions. Raises ``StateError`` for two scores of one example or scores of different signatures.
@@ -49,11 +52,11 @@ def mean(
     if missing is None and len(values) < FEWEST:
         missing = ("too few", f"{len(values)} questions; an interval needs {FEWEST}")
     if missing is not None:
-        return _empty(metric, arm, None, missing, len(values), n_failed, signature)
+        return empty(metric, arm, None, missing, len(values), n_failed, signature)
     from groundtune.scores.resample import gather, interval
 
-    low, high = _bounds(metric)
-    names = _clusters(values, clusters)
+    low, high = bounds or _bounds(metric)
+    names = clusters_of(values, clusters)
     sums, counts = gather(list(values.values()), names)
     ends = interval(sums, counts, resamples=resamples, seed=seed, level=LEVEL, low=low, high=high)
     return Estimate(
@@ -66,8 +69,8 @@ def mean(
         high=ends[1],
         n=len(values),
         n_failed=n_failed,
-        signature=_stamp("mean", seed, resamples, len(sums), None, signature),
-        reason=_warning(len(sums), len(values)),
+        signature=stamp("mean", seed, resamples, len(sums), None, signature),
+        reason=warning(len(sums), len(values)),
     )
 
 
@@ -80,6 +83,7 @@ def compare(
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """Return the mean paired difference ``arm`` minus ``versus``, question by question, with its interval and p-value.
 
@@ -108,12 +112,12 @@ def compare(
     if missing is None and len(pairs) < FEWEST:
         missing = ("too few", f"{len(pairs)} questions; an interval needs {FEWEST}")
     if missing is not None:
-        return _empty(metric, arm, versus, missing, len(pairs), n_failed, signature)
+        return empty(metric, arm, versus, missing, len(pairs), n_failed, signature)
     from groundtune.scores.resample import gather, interval, mcnemar, sign_flip
 
-    low, high = _bounds(metric)
+    low, high = bounds or _bounds(metric)
     span = None if low is None or high is None else high - low
-    names = _clusters(pairs, clusters)
+    names = clusters_of(pairs, clusters)
     sums, counts = gather(list(pairs.values()), names)
     ends = interval(sums, counts, resamples=resamples, seed=seed, level=LEVEL, low=None if span is None else -span, high=span)
     binary = all(value in (-1.0, 0.0, 1.0) for value in pairs.values()) and (low, high) == (0.0, 1.0)
@@ -134,9 +138,9 @@ def compare(
         high=ends[1],
         n=len(pairs),
         n_failed=n_failed,
-        signature=_stamp("compare", seed, resamples, len(sums), test, signature),
+        signature=stamp("compare", seed, resamples, len(sums), test, signature),
         p_value=p_value,
-        reason="; ".join(part for part in (left_out, _warning(len(sums), len(pairs))) if part),
+        reason="; ".join(part for part in (left_out, warning(len(sums), len(pairs))) if part),
     )
 
 
@@ -196,25 +200,28 @@ def _bounds(metric: str) -> tuple[float | None, float | None]:
     return known.low, known.high
 
 
-def _clusters(values: Mapping[str, float], clusters: Mapping[str, str] | None) -> list[str]:
+def clusters_of(values: Mapping[str, float], clusters: Mapping[str, str] | None) -> list[str]:
     """Return the cluster of each example; one of its own for each where none is given."""
     if clusters is None:
         return list(values)
     return [f"in {clusters[example]}" if example in clusters else f"alone {example}" for example in values]
 
 
-def _stamp(kind: str, seed: int, resamples: int, clusters: int, test: str | None, scored: str) -> str:
+def stamp(kind: str, seed: int, resamples: int, clusters: int, test: str | None, scored: str) -> str:
+    """Return how an estimate was made, down to the signature of what it was made of."""
     tested = f"|test:{test}" if test else ""
     return f"{kind}|bca-clustered|level:{LEVEL}|resamples:{resamples}|seed:{seed}|clusters:{clusters}{tested}|v{VERSION}|of:{scored}"
 
 
-def _warning(clusters: int, n: int) -> str:
+def warning(clusters: int, n: int) -> str:
+    """Return what is to be said of an interval over few clusters, or nothing."""
     if clusters >= FEWEST or clusters == n:
         return ""
     return f"the {n} questions come from only {clusters} sources, so the interval is likely too narrow"
 
 
-def _empty(metric: str, arm: str, versus: str | None, why: tuple[Evidenced, str], n: int, n_failed: int, signature: str) -> Estimate:
+def empty(metric: str, arm: str, versus: str | None, why: tuple[Evidenced, str], n: int, n_failed: int, signature: str) -> Estimate:
+    """Return an estimate without a value, and why it has none."""
     return Estimate(
         metric=metric,
         arm=arm,

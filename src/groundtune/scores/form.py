@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from groundtune.examples.schema import check
 from groundtune.files import fingerprint
 from groundtune.scores.scorer import Applies, Context, Mark, Scorer
@@ -51,6 +56,37 @@ def field_wanted(name: str) -> Applies:
         return None if name in example.reply else f"the wanted reply has no {name}"
 
     return applies
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every value of a reply with its path, as texts: ``("slots[].city", '"Oslo"')``. Blanks around a text do not count."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item, f"{path}[]")
+    else:
+        yield path, json.dumps(_bare(value), ensure_ascii=False)
+
+
+def pairs_of(reply: Mapping[str, Any], context: Context) -> Counter[tuple[str, str]]:
+    """Return the values of a reply, less the answer and the quote, which are texts of many right wordings."""
+    free = {context.answer_field, context.quote_field}
+    return Counter(leaves({name: value for name, value in reply.items() if name not in free}))
+
+
+def wants_fields(answer: Answer, example: Example, context: Context) -> str | None:
+    """Say why there are no fields to compare."""
+    return None if pairs_of(example.reply, context) else "the wanted reply has no field but the answer and the quote"
+
+
+def field_f1(answer: Answer, example: Example, context: Context) -> Mark:
+    """Return the F1 of the reply's values, each at its path, against those of the wanted reply."""
+    wanted = pairs_of(example.reply, context)
+    given = pairs_of(answer.reply or {}, context)
+    shared = (wanted & given).total()
+    return Mark(2 * shared / (wanted.total() + given.total()), f"{shared} values right; {wanted.total()} wanted, {given.total()} given")
 
 
 def _bare(value: object) -> object:

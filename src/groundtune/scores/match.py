@@ -1,4 +1,4 @@
-"""What was said against what should have been said: exact, token F1, ROUGE-L, chrF; all from 0 to 1.
+"""What was said against what should have been said: exact, token F1, ROUGE, chrF; all from 0 to 1.
 
 An unanswerable question has one right reply, a refusal: there each metric is 1 for a refusal and 0 for anything else.
 """
@@ -47,6 +47,27 @@ def rouge_l(said: str, wanted: str) -> float:
     if not mine or not theirs:
         return 0.0
     return 2 * common_subsequence(mine, theirs) / (len(mine) + len(theirs))
+
+
+def rouge_n(said: str, wanted: str, length: int) -> float:
+    """Return the F-measure of the shared runs of ``length`` words, with the words of the rouge-score package (no stemming)."""
+    mine, theirs = _word_runs(_rouge_words(said), length), _word_runs(_rouge_words(wanted), length)
+    shared = (mine & theirs).total()
+    return 2 * shared / (mine.total() + theirs.total()) if shared else 0.0
+
+
+def rouge_1(said: str, wanted: str) -> float:
+    """Return ROUGE-1: shared words."""
+    return rouge_n(said, wanted, 1)
+
+
+def rouge_2(said: str, wanted: str) -> float:
+    """Return ROUGE-2: shared pairs of neighbouring words."""
+    return rouge_n(said, wanted, 2)
+
+
+def _word_runs(said: Sequence[str], length: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(said[start : start + length]) for start in range(len(said) - length + 1))
 
 
 def _rouge_words(text: str) -> list[str]:

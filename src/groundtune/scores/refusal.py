@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundtune.scores.scorer import Context, Mark
+from groundtune.scores.scorer import Applies, Context, Mark
 from groundtune.types import Answer, Example
 
 
@@ -30,6 +30,15 @@ def is_unanswerable(answer: Answer, example: Example, context: Context) -> str |
 def false_answer(answer: Answer, example: Example, context: Context) -> Mark:
     """Mark 1 when an unanswerable question was answered."""
     return Mark(float(not answer.refused), _said(answer, example))
+
+
+def of_kind(kind: str) -> Applies:
+    """Return the check that a question is of one kind: ``answerable``, ``version``, ``forbidden`` or ``refuse``."""
+
+    def applies(answer: Answer, example: Example, context: Context) -> str | None:
+        return None if example.kind == kind else f"a question of the kind {example.kind}"
+
+    return applies
 
 
 def _said(answer: Answer, example: Example) -> str:

@@ -44,16 +44,22 @@ def interval(
     """
     estimate = float(sums.sum() / counts.sum())
     tail = (1 - level) / 2
-    clusters = len(sums)
     if np.ptp(sums / counts) < 1e-12 * max(1.0, abs(estimate)):
         share = 1 - tail ** (1 / float(counts.sum()))
         if low is None or high is None:
             return estimate, estimate
         return estimate - share * (estimate - low), estimate + share * (high - estimate)
     drawn = _draw(sums, counts, resamples, seed)
+    left_out = (sums.sum() - sums) / (counts.sum() - counts)
+    return bca(drawn, estimate, left_out, level)
+
+
+def bca(drawn: Floats, estimate: float, left_out: Floats, level: float) -> tuple[float, float]:
+    """Return the BCa interval of an estimate from its bootstrap draws, (resamples,), and its values without each cluster, (k,)."""
+    tail = (1 - level) / 2
+    clusters, resamples = len(left_out), len(drawn)
     below = float(np.mean(drawn < estimate - 1e-12) + np.mean(np.abs(drawn - estimate) <= 1e-12) / 2)
     bias = _NORMAL.inv_cdf(min(max(below, 1 / resamples), 1 - 1 / resamples))
-    left_out = (sums.sum() - sums) / (counts.sum() - counts)
     spread = left_out.mean() - left_out
     scale = float((spread**2).sum() ** 1.5)
     acceleration = float((spread**3).sum()) / (6 * scale) if scale > 0 else 0.0

@@ -20,6 +20,7 @@ from groundtune.types import Answer, Chunk, Document, Example, Score
 
 if TYPE_CHECKING:
     from groundtune.scores.shingles import Shingles
+    from groundtune.scores.support import Support
 
 Permits = Callable[[str, Document], bool]
 
@@ -36,12 +37,21 @@ class Mark:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What a judge said: ``marks`` by (criterion, answer id), ``identity`` of the judge and its prompt, without ``|``."""
+
+    identity: str
+    marks: Mapping[tuple[str, str], Mark]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What scorers may look at besides the answer and the example.
 
     ``documents`` maps document ids to all documents; ``permits(asker, document)`` says whether a principal (by id) may read one.
-    ``reply_schema`` is ``None`` where replies are plain text. What is worked out from these is worked out once.
+    ``reply_schema`` is ``None`` where replies are plain text. ``support`` tells how well passages bear out a sentence (``None``: by the
+    words alone); ``verdicts`` is what a judge said before scoring. What is worked out from these is worked out once.
     """
 
     documents: Mapping[str, Document]
@@ -50,6 +60,8 @@ class Context:
     answer_field: str = "answer"
     label_field: str | None = "label"
     quote_field: str = "quote"
+    support: Support | None = None
+    verdicts: Verdicts | None = None
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -147,6 +159,49 @@ class Metric:
     def signature(self, context: Context) -> str:
         """Return ``name|version|settings``; scores with other signatures are another metric's."""
         return f"{self.name}|v{self.version}|{self.settings(context)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusMetric:
+    """A metric of an arm as a whole, which is no mean over questions: macro-F1, BLEU, the precision of refusals.
+
+    Each question gives a row of counts, and ``value`` turns sums of rows, (…, width), into values, (…): so the metric of any sample of
+    questions is that of its summed counts, and intervals and tests need nothing else. ``prepare`` looks at all examples (the classes
+    there are) and returns what counts one answer: a row, or ``None`` where the metric does not apply. A failed answer is counted as
+    one that says nothing. Other fields are as in ``Metric``; ``worst`` only says what an arm of failures would get.
+    """
+
+    name: str
+    better: Literal["higher", "lower"]
+    low: float
+    high: float | None
+    definition: str
+    applies_to: str
+    prepare: Callable[[Sequence[Example], Context], Callable[[Answer, Example], tuple[float, ...] | None]]
+    value: Callable[[Any], Any]
+    worst: float | None = 0.0
+    paired: bool = True
+    version: int = 1
+    settings: Callable[[Context], str] = no_settings
+
+    def signature(self, context: Context) -> str:
+        """Return ``name|version|settings``, as a metric of single answers has it."""
+        return f"{self.name}|v{self.version}|{self.settings(context)}"
+
+
+AnyMetric = Metric | CorpusMetric
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Metrics that differ in one word: ``field:label``, ``refusal:forbidden``. ``make`` gets the word and returns the metric.
+
+    ``words`` describes it for people (``<field>``); ``make`` raises ``ValueError`` for a word that it does not take.
+    """
+
+    name: str
+    words: str
+    make: Callable[[str], AnyMetric]
 
 
 def score_all(

@@ -16,3 +16,9 @@ def spent(read: Callable[[Answer], float], unit: str) -> Scorer:
         return Mark(value, f"{value:g} {unit}")
 
     return score
+
+
+def machine_seconds(answer: Answer) -> float:
+    """Return the seconds that a machine was busy with one answer: those of its batch, shared evenly, and its own search."""
+    seconds = answer.seconds
+    return seconds.retrieval + max(0.0, seconds.total - seconds.retrieval) / max(1, seconds.batch)

@@ -7,12 +7,11 @@ class TestMyStore(StoreContract):
     def opener(self):
         return "from mine import MyStore; store = MyStore('...')"      the same in another process
 
-``GROUNDTUNE_CASES=10000`` sets how many random cases the comparison with the exact index draws.
+``GROUNDTUNE_CASES=10000`` sets how many random histories are drawn instead of ``cases``; ``--hypothesis-seed=7`` draws the same ones again.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -29,13 +28,14 @@ from groundtune.chunks.index import Index
 from groundtune.chunks.store import TORN, Draft, Held, Store, joined
 from groundtune.chunks.store_memory import MemoryStore
 from groundtune.errors import StaleIndex
-from groundtune.testing.index_contract import GROUPS, WIDTH, WORDS, IndexContract, made
+from groundtune.testing.histories import Told, apply, cases, histories, no_leak, same
+from groundtune.testing.index_contract import GROUPS, WIDTH, IndexContract
+from groundtune.testing.store_damage import damage_is_found, rows_are_listed
+from groundtune.testing.store_rows import seen, written
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
-
-EVERYONE = Predicate(frozenset(GROUPS))
 
 _CHILD = """
 {opener}
@@ -43,23 +43,6 @@ import sys
 from groundtune.testing.store_contract import CHILDREN
 CHILDREN[sys.argv[1]](store.draft(sys.argv[2], {width}))
 """
-
-
-def written(number: int, edition: int = 0, readers: Sequence[str] = ("everyone",)) -> tuple[list[Chunk], np.ndarray]:
-    """Return the three chunks of document ``number`` in one of its editions, with their vectors (3, 24)."""
-    chunks, vectors = made(3, 1000 * edition + number)
-    name, text_hash = f"document:d{number}.md", f"{edition:016d}"
-    whole = [
-        replace(
-            chunk,
-            id=f"chunk:d{number}.md#{chunk.ordinal}@{text_hash[-8:]}",
-            document_id=name,
-            document_hash=text_hash,
-            readers=frozenset(readers),
-        )
-        for chunk in chunks
-    ]
-    return whole, vectors
 
 
 def _write_on(draft: Draft) -> None:
@@ -82,7 +65,7 @@ CHILDREN = {"write on": _write_on, "write once": _write_once}
 class StoreContract(IndexContract):
     """Versions, writes, other processes and kills, for any store."""
 
-    # Random cases of the comparison with the exact index, where GROUNDTUNE_CASES sets no other number.
+    # Random histories that are compared with the exact index, where GROUNDTUNE_CASES sets no other number.
     cases = 20
 
     def store(self) -> Store:
@@ -122,18 +105,18 @@ class StoreContract(IndexContract):
             draft.write(*written(number))
         draft.publish("first")
         opened = store.snapshot(table, "first")
-        before = _seen(opened), store.held(table, "first"), opened.count()
+        before = seen(opened), store.held(table, "first"), opened.count()
         assert len(before[0]) == before[2] == 12
         draft.write(*written(0, edition=1))
         draft.delete(["document:d1.md"])
         draft.restamp({"document:d2.md": frozenset(), "document:d3.md": frozenset(["finance"])})
-        assert (_seen(opened), store.held(table, "first"), opened.count()) == before
+        assert (seen(opened), store.held(table, "first"), opened.count()) == before
         draft.publish("second")
         again = self.store().snapshot(table, "first")
-        assert (_seen(opened), _seen(again), again.count()) == (before[0], before[0], 12)
+        assert (seen(opened), seen(again), again.count()) == (before[0], before[0], 12)
         second = store.snapshot(table, "second")
         assert second.count() == 9
-        assert _seen(second) == {chunk.id: chunk for part in (written(0, 1), written(3, readers=["finance"])) for chunk in part[0]}
+        assert seen(second) == {chunk.id: chunk for part in (written(0, 1), written(3, readers=["finance"])) for chunk in part[0]}
         assert store.tags(table) == ["first", "second"]
 
     def test_a_document_is_replaced_whole(self) -> None:
@@ -146,7 +129,7 @@ class StoreContract(IndexContract):
         assert draft.held() == {"document:d0.md": Held(f"{1:016d}", frozenset(["finance"]), 1)}
         draft.publish("one")
         assert store.held(table, "one") == draft.held()
-        assert _seen(store.snapshot(table, "one")) == {chunks[0].id: chunks[0]}
+        assert seen(store.snapshot(table, "one")) == {chunks[0].id: chunks[0]}
 
     def test_a_name_that_is_published_again_moves(self) -> None:
         """The version of a name is the last that was published under it."""
@@ -175,7 +158,7 @@ class StoreContract(IndexContract):
             store.snapshot(table, "first")
         with pytest.raises(StaleIndex, match="first"):
             store.held(table, "first")
-        assert {chunk.document_hash for chunk in _seen(store.snapshot(table, "second")).values()} == {f"{1:016d}"}
+        assert {chunk.document_hash for chunk in seen(store.snapshot(table, "second")).values()} == {f"{1:016d}"}
         store.drop(table, "second")
         assert draft.held() == {"document:d0.md": Held(f"{2:016d}", frozenset(["everyone"]), 3)}
         draft.publish("third")
@@ -241,7 +224,7 @@ class StoreContract(IndexContract):
             assert draft.held()["document:d0.md"] == store.held(table, "after")["document:d0.md"] == wanted
             assert draft.held()["document:d1.md"].readers == everyone
         assert store.held(table, "before")["document:d0.md"].readers == frozenset(["support"])
-        assert {chunk.readers for chunk in _seen(store.snapshot(table, "before")).values()} == {frozenset(["support"]), everyone}
+        assert {chunk.readers for chunk in seen(store.snapshot(table, "before")).values()} == {frozenset(["support"]), everyone}
         draft.restamp({"document:d0.md": everyone})
         assert draft.held()["document:d0.md"] == Held(f"{0:016d}", everyone, 3)
 
@@ -264,11 +247,11 @@ class StoreContract(IndexContract):
         mine, theirs = self.store().draft(table, WIDTH), self.store().draft(table, WIDTH)
         for number in range(3):
             mine.write(*written(number))
-            assert len(_seen(theirs.index())) == 3 * (number + 1)
+            assert len(seen(theirs.index())) == 3 * (number + 1)
         mine.delete(["document:d0.md"])
-        assert {chunk.document_id for chunk in _seen(theirs.index()).values()} == {"document:d1.md", "document:d2.md"}
+        assert {chunk.document_id for chunk in seen(theirs.index()).values()} == {"document:d1.md", "document:d2.md"}
         mine.restamp({"document:d1.md": frozenset()})
-        assert {chunk.document_id for chunk in _seen(theirs.index()).values()} == {"document:d2.md"}
+        assert {chunk.document_id for chunk in seen(theirs.index()).values()} == {"document:d2.md"}
         assert mine.held() == theirs.held()
 
     def test_writes_of_another_process_are_visible_at_once(self) -> None:
@@ -280,7 +263,7 @@ class StoreContract(IndexContract):
         draft.index().count()
         with self._child("write once", table) as child:
             assert child.stdout is not None and child.stdout.readline() == "done\n"
-            found = _seen(draft.index())
+            found = seen(draft.index())
         assert {chunk.document_id for chunk in found.values()} == {"document:d0.md", "document:d2.md", "document:d7.md"}
         assert draft.held()["document:d2.md"].readers == frozenset(["finance"])
         assert draft.held()["document:d0.md"].readers == (frozenset(["finance"]), frozenset(), frozenset(["everyone"]))
@@ -294,7 +277,7 @@ class StoreContract(IndexContract):
         for number in range(3):
             draft.write(*written(number))
         draft.publish("before")
-        before = _seen(store.snapshot(table, "before"))
+        before = seen(store.snapshot(table, "before"))
         with self._child("write on", table) as child:
             assert child.stdout is not None
             acknowledged = [int(child.stdout.readline()) for _ in range(6)]
@@ -309,131 +292,57 @@ class StoreContract(IndexContract):
         wanted = Held(f"{1:016d}", frozenset(["everyone"]), 3)
         for number in acknowledged:
             assert held[f"document:d{number}.md"] == wanted
-        shown = _seen(draft.index())
+        shown = seen(draft.index())
         for name, item in held.items():
             if item.hash != TORN:
                 assert len([chunk for chunk in shown.values() if chunk.document_id == name]) == item.chunks == 3
-        assert _seen(later.snapshot(table, "before")) == before
+        assert seen(later.snapshot(table, "before")) == before
         assert later.tags(table) == ["before"]
         for number in range(len(acknowledged) + 2):
             draft.write(*written(number, edition=1))
         assert set(draft.held().values()) == {wanted}
 
+    # ── rows are listed, and damage is found ──
+
+    def test_the_rows_of_a_version_are_listed(self) -> None:
+        """All of them, or those of some documents; whatever the draft has become since."""
+        table = self.table()
+        rows_are_listed(self.store(), table)
+        with pytest.raises(StaleIndex, match="no version never"):
+            list(self.store().rows(table, "never"))
+
+    def test_rows_that_are_not_what_was_written_are_found_by_verify(self) -> None:
+        """Another text, span, id, order, hash, readers, or a chunk too few: each is told, of that document and of no other."""
+        damage_is_found(self.store(), self.table())
+
     # ── the exact index decides ──
 
     def test_random_histories_are_answered_as_the_exact_index_does(self) -> None:
-        """Random documents, readers, writes and versions; random askers, filters and queries: the rows and scores are the oracle's."""
+        """Random documents, readers, writes and versions; random askers, filters and queries: no leak, no loss, the oracle's scores."""
         from hypothesis import HealthCheck, given, settings
 
         store, exact, table = self.store(), MemoryStore(), self.table()
         drafts = store.draft(table, WIDTH), exact.draft(table, WIDTH)
-        number = int(os.environ.get("GROUNDTUNE_CASES", self.cases))
 
-        @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False)
-        @given(_histories())
+        @settings(max_examples=cases(self.cases), deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False)
+        @given(histories())
         def compare(history: Mapping[str, Any]) -> None:
+            told = Told()
             for draft in drafts:
                 draft.delete(sorted(draft.held()))
-                for step in history["steps"]:
-                    _apply(draft, step)
+            for step in history["steps"]:
+                told.apply(step)
+                for draft in drafts:
+                    apply(draft, step)
             assert drafts[0].held() == drafts[1].held()
-            pairs: list[tuple[Index, Index]] = [(drafts[0].index(), drafts[1].index())]
+            pair: tuple[Index, Index] = (drafts[0].index(), drafts[1].index())
             if history["publish"]:
                 for draft in drafts:
                     draft.publish("case")
                     draft.delete(sorted(draft.held()))
-                pairs = [(store.snapshot(table, "case"), exact.snapshot(table, "case"))]
-            for mine, oracle in pairs:
-                for asked in history["asked"]:
-                    _same(mine, oracle, exact, asked)
+                pair = (store.snapshot(table, "case"), exact.snapshot(table, "case"))
+            for asked in history["asked"]:
+                no_leak(pair[0], told, asked)
+                same(*pair, asked)
 
         compare()
-
-
-def _seen(index: Index) -> dict[str, Chunk]:
-    """Return all that somebody in every group finds, read back."""
-    import numpy as np
-
-    hits = index.dense(np.ones(WIDTH, dtype=np.float32), EVERYONE, None, 1000)
-    found = index.chunks([hit.id for hit in hits], EVERYONE)
-    assert found.keys() == {hit.id for hit in hits}
-    return found
-
-
-ODD = ("4", "5", "x' OR '1'='1", "ünï", "🚚", "", "a=b", "null")
-GROUPS_ASKED = (*GROUPS, "nobody's", "a,b", "{everyone}", "\\", "$ne", "é")
-
-
-def _histories() -> Any:
-    from hypothesis import strategies as st
-
-    document = st.integers(0, 5)
-    groups = st.frozensets(st.sampled_from(GROUPS_ASKED), max_size=4)
-    metadata = st.dictionaries(st.sampled_from(["version", "audience", "it's"]), st.sampled_from(ODD), max_size=3)
-    texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
-    chunk = st.tuples(texts, st.integers(0, 11))
-    write = st.tuples(st.just("write"), document, groups, metadata, st.lists(chunk, min_size=1, max_size=3), st.integers(0, 3))
-    step = st.one_of(
-        write,
-        write,
-        write,
-        st.tuples(st.just("delete"), document),
-        st.tuples(st.just("restamp"), document, groups | st.lists(groups, min_size=3, max_size=3).map(tuple)),
-        st.just(("publish",)),
-    )
-    query = st.one_of(texts, texts, st.text(max_size=8))
-    asked = st.tuples(query, st.integers(0, 11), groups, st.one_of(st.none(), metadata), st.sampled_from([1, 2, 5, 50]))
-    return st.fixed_dictionaries(
-        {"steps": st.lists(step, min_size=2, max_size=8), "asked": st.lists(asked, min_size=1, max_size=4), "publish": st.booleans()}
-    )
-
-
-def _vector(number: int) -> np.ndarray:
-    _, vectors = made(12, 99)
-    found: np.ndarray = vectors[number]
-    return found
-
-
-def _apply(draft: Draft, step: Sequence[Any]) -> None:
-    import numpy as np
-
-    if step[0] == "publish":
-        draft.publish("between")
-    elif step[0] == "delete":
-        draft.delete([f"document:it's {step[1]}.md"])
-    elif step[0] == "restamp":
-        draft.restamp({f"document:it's {step[1]}.md": step[2]})
-    else:
-        _, number, readers, metadata, parts, edition = step
-        made_chunks, _ = written(number, edition, sorted(readers))
-        chunks = [
-            replace(
-                made_chunks[ordinal],
-                text=text,
-                id=f"chunk:it's {number}.md#{ordinal}@{edition}",
-                document_id=f"document:it's {number}.md",
-                readers=readers,
-                metadata=metadata,
-            )
-            for ordinal, (text, _) in enumerate(parts)
-        ]
-        draft.write(chunks, np.stack([_vector(which) for _, which in parts]))
-
-
-def _same(mine: Index, oracle: Index, exact: MemoryStore, asked: Sequence[Any]) -> None:
-    text, which, groups, filter, limit = asked
-    may = Predicate(groups)
-    found, wanted = mine.dense(_vector(which), may, filter, limit), oracle.dense(_vector(which), may, filter, 1000)
-    scores = {hit.id: hit.score for hit in wanted}
-    assert len({hit.id for hit in found}) == len(found) == min(limit, len(wanted))
-    assert all(abs(hit.score - best.score) < 1e-4 for hit, best in zip(found, wanted, strict=False))
-    assert all(abs(hit.score - scores[hit.id]) < 1e-4 for hit in found)
-    by_words = {hit.id for hit in mine.keyword(text, may, filter, 1000)}
-    assert by_words <= scores.keys()
-    assert len(mine.keyword(text, may, filter, limit)) == min(limit, len(by_words))
-    if set(text.split()) <= set(WORDS):
-        assert by_words == {hit.id for hit in oracle.keyword(text, may, filter, 1000)}
-    everything = oracle.dense(_vector(which), EVERYONE, None, 1000)
-    read = mine.chunks([hit.id for hit in everything], may)
-    assert read == oracle.chunks([hit.id for hit in everything], may)
-    assert all(may.permits(chunk.readers) for chunk in read.values())

@@ -1,9 +1,11 @@
-"""Training set + recipe → an adapter on disk with its making beside it → ``ModelVersion``.
+"""Training set + recipe → tuned weights on disk with their making beside them → ``ModelVersion``.
 
 models/hybrid-3f2a9c1e/
-  adapter_model.safetensors  adapter_config.json   what PEFT, vLLM and others load
+  adapter_model.safetensors  adapter_config.json   what PEFT, vLLM and others load; after full tuning
+  model.safetensors  config.json  tokenizer…       a whole model in their place
   README.md                                        the model card
   rows.jsonl                                       the rows as they were trained on
+  said.json                                        what the trainer's own model said to a few prompts
   version.json                                     written last: without it there is no such version
 """
 
@@ -11,23 +13,46 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from groundtune.errors import MissingExtra, StateError, WeightsError
+from groundtune.errors import StateError, WeightsError
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json, write_lines
 from groundtune.progress import Progress
+from groundtune.records.ledger import now
 from groundtune.tables import TuningTable
-from groundtune.tuning.trainset import Row, TrainSet
+from groundtune.tuning import said
+from groundtune.tuning.card import card
+from groundtune.tuning.checkpoints import ADAPTER, State, saving, weights_in
+from groundtune.tuning.origin import origin_of
+from groundtune.tuning.rows import Pair, Row, TrainSet
 from groundtune.types import ModelVersion
 
 SCHEMA = 1
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = ADAPTER
+SAID_PROMPTS = 12
 
 
-def version_key(*, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row], base: str, prompt_hash: str, seed: int) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that one tuned model is made from. ``chat`` is the [chat] table; ``sources`` says where each setting of the recipe is from."""
+
+    name: str
+    key: str
+    recipe: TuningTable
+    rows: TrainSet
+    dev_rows: Sequence[Row | Pair]
+    chat: Mapping[str, Any]
+    prompt_hash: str
+    seed: int
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def version_key(
+    *, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row | Pair], base: str, prompt_hash: str, seed: int
+) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter."""
     return fingerprint(name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed)
 
@@ -43,10 +68,11 @@ def read_version(folder: Path) -> ModelVersion | None:
     if not path.is_file():
         return None
     row = json.loads(path.read_text(encoding="utf-8"))
-    found = file_sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "no file"
+    held = weights_in(folder)
+    found = file_sha256(held) if held else "no file"
     if found != row["sha256"]:
         raise WeightsError(
-            f"{folder / WEIGHTS}: sha256 {found[:16]}…, expected {row['sha256'][:16]}…",
+            f"{held or folder / WEIGHTS}: sha256 {found[:16]}…, expected {row['sha256'][:16]}…",
             f"the adapter was changed after training; remove it (rm -r {folder}), then type: groundtune tune",
         )
     version = row["version"]
@@ -60,148 +86,137 @@ def read_version(folder: Path) -> ModelVersion | None:
     )
 
 
-def make(
-    *,
-    name: str,
-    key: str,
-    recipe: TuningTable,
-    rows: TrainSet,
-    dev_rows: Sequence[Row],
-    chat: Mapping[str, Any],
-    prompt_hash: str,
-    seed: int,
-    store: Path,
-    progress: Progress,
-) -> ModelVersion:
-    """Train the adapter of this key, or return it when it is there already. A broken-off run goes on from its last checkpoint."""
-    final = folder_of(store, name, key)
-    work = store / ".work" / f"{name}-{key[:8]}"
+def make(job: Job, *, store: Path, progress: Progress) -> ModelVersion:
+    """Train the model of this job's key, or return it when it is there already. A broken-off run goes on from its last checkpoint.
+
+    Started by accelerate, several processes train it together; all return when it is there. Raises ``StateError`` where it would not fit
+    into the memory, before anything is read; and what loading and training raise.
+    """
+    final = folder_of(store, job.name, job.key)
+    work = store / ".work" / f"{job.name}-{job.key[:8]}"
     finished = read_version(final)
     if finished is not None:
         # There when a run was killed after its last word and before it had tidied up.
         shutil.rmtree(work, ignore_errors=True)
         return finished
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ModuleNotFoundError as error:
-        raise MissingExtra.of(error.name or "peft", "local") from error
-    import torch
+    from groundtune.tuning.several import world as all_processes
 
-    from groundtune.models.local.chat import load_base
-    from groundtune.tuning.train import train
-
-    model, tokenizer, base = load_base(chat)
+    world = all_processes()
+    asked = planned(job)
+    progress.note(f"tune {job.name}: {asked.told()}")
     with storing(work):
         work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    depth = model.config.num_hidden_layers
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=0.0,
-        target_modules=linear_names(model),
-        layers_to_transform=None if recipe.layers is None else list(range(max(0, depth - recipe.layers), depth)),
-        task_type="CAUSAL_LM",
-    )
-    # Base weights may be bf16; the adapter's own stay fp32, as small updates are lost in bf16.
-    with warnings.catch_warnings():
-        # PEFT asks transformers for an attribute by its old name.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-        adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
-    state = train(
-        adapted,
-        tokenizer,
-        rows=rows.rows,
-        dev_rows=dev_rows,
-        recipe=recipe,
-        seed=seed,
-        folder=work,
-        progress=progress,
-        name=name,
-    )
-    if state.best_loss is None or not (work / "best" / WEIGHTS).is_file():
-        raise StateError(f"tuning {name} ended without an adapter", "type: groundtune tune")
-    version = ModelVersion(
-        id=f"model:{name}-{key[:8]}",
-        name=name,
-        base=base,
-        adapter_path=None,
-        trained_on=rows.fingerprint,
-        prompt_hash=prompt_hash,
-        recipe=recipe.model_dump(),
-        readers=rows.readers,
-        document_ids=rows.document_ids,
-        metrics={
-            "dev_loss": state.best_loss,
-            "best_step": state.best_step,
-            "steps": state.step,
-            "tokens": state.tokens,
-            "rows": len(rows.rows),
-            "seconds": round(state.seconds, 1),
-        },
-    )
-    best = work / "best"
-    write_lines(best / "rows.jsonl", rows.rows)
-    write_json(best / "history.json", state.history)
-    write_atomic(best / "README.md", card(version, rows, str(chat.get("model"))))
-    with storing(final):
-        shutil.rmtree(final, ignore_errors=True)
-        shutil.copytree(best, final)
-    write_json(final / "version.json", {"schema": SCHEMA, "sha256": file_sha256(final / WEIGHTS), "version": version})
-    shutil.rmtree(work, ignore_errors=True)
+    state, base, finish = _trained(job, work, progress, world)
+    if world.rank == 0:
+        if state.best_loss is None or weights_in(work / "best") is None:
+            raise StateError(f"tuning {job.name} ended without weights", "type: groundtune tune")
+        version = _version(job, base, state, asked)
+        best = work / "best"
+        finish(best)
+        write_lines(best / "rows.jsonl", job.rows.rows)
+        write_json(best / "history.json", state.history)
+        write_atomic(best / "README.md", card(version, job.rows, str(job.chat.get("model"))))
+        with saving(final):
+            shutil.rmtree(final, ignore_errors=True)
+            shutil.copytree(best, final)
+        _write_version(job, version, final)
+    world.wait()
+    if world.rank == 0:
+        shutil.rmtree(work, ignore_errors=True)
     made = read_version(final)
     if made is None:
-        raise StateError(f"{final}: the adapter was written but cannot be read back", "type: groundtune tune")
+        raise StateError(f"{final}: the model was written but cannot be read back", "type: groundtune tune")
     return made
 
 
-def linear_names(model: Any) -> list[str]:
-    """Return the names of the linear layers inside the model's blocks: attention and MLP projections, never the output layer."""
+def planned(job: Job) -> Any:
+    """Return the ``cost.Plan`` of a job; no weights are read. Raises ``StateError`` for rows that do not fit and for too little memory."""
     import torch
 
-    output = model.get_output_embeddings()
-    return sorted(
-        {name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and part is not output}
+    from groundtune.tuning import cost
+    from groundtune.tuning.encode import context_of, encode_any
+    from groundtune.tuning.methods import compute_dtype
+
+    shape, config, tokenizer = cost.shape_of(job.chat)
+    data = encode_any(job.rows.rows, tokenizer, job.recipe.max_tokens, context_of(config))
+    half = compute_dtype(job.chat) == torch.bfloat16
+    found = cost.plan(shape, job.recipe, data, seed=job.seed, half=half, flops=cost.machine_flops(half))
+    cost.require_room(job.name, found, shape, job.recipe, data, seed=job.seed, half=half)
+    return found
+
+
+def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[State, str, Callable[[Path], None]]:
+    """Train in ``work``; return where the run stands, the base's fingerprint, and what is still to be done to the folder of the best."""
+    import torch
+
+    from groundtune.tuning import measure, methods
+    from groundtune.tuning.train import train
+
+    measure.begin()
+    model, tokenizer, base = methods.load(job.chat, job.recipe)
+    torch.manual_seed(job.seed)
+    trained = methods.prepare(model, job.recipe)
+    state = train(
+        trained,
+        tokenizer,
+        rows=job.rows.rows,
+        dev_rows=job.dev_rows,
+        recipe=job.recipe,
+        seed=job.seed,
+        folder=work,
+        progress=progress,
+        name=job.name,
+        compute=methods.compute_dtype(job.chat),
+        world=world,
+    )
+
+    def finish(best: Path) -> None:
+        said.keep(trained, tokenizer, [row.messages for row in said.spread([*job.dev_rows, *job.rows.rows], SAID_PROMPTS)], best)
+        if job.recipe.method == "full":
+            # A whole model is loaded by others from its folder alone.
+            with saving(best):
+                tokenizer.save_pretrained(str(best))
+
+    return state, base, finish
+
+
+def _version(job: Job, base: str, state: State, asked: Any) -> ModelVersion:
+    from groundtune.models.local.load import load_tokenizer
+
+    origin = origin_of(job.chat, load_tokenizer(job.chat))
+    return ModelVersion(
+        id=f"model:{job.name}-{job.key[:8]}",
+        name=job.name,
+        base=base,
+        adapter_path=None,
+        trained_on=job.rows.fingerprint,
+        prompt_hash=job.prompt_hash,
+        recipe=job.recipe.model_dump(),
+        readers=job.rows.readers,
+        document_ids=job.rows.document_ids,
+        metrics={
+            "dev_loss": state.best_loss if state.best_loss is not None else float("nan"),
+            "best_step": state.best_step,
+            "steps": state.step,
+            "tokens": state.tokens,
+            "rows": len(job.rows.rows),
+            "seconds": round(state.seconds, 1),
+            "peak_bytes": state.peak,
+            "estimated_bytes": asked.bytes,
+            "estimated_seconds": round(asked.seconds, 1),
+        },
+        base_name=origin.base_name,
+        revision=origin.revision,
+        template_hash=origin.template_hash,
+        licence=origin.licence,
+        made_at=now(),
     )
 
 
-def card(version: ModelVersion, rows: TrainSet, base_name: str) -> str:
-    """Return the model card: what it is for, what it was made from, what it was measured at."""
-    recipe = "\n".join(f"| {key} | {value} |" for key, value in version.recipe.items())
-    left_out = "\n".join(f"- {count} rows left out: {reason}" for reason, count in sorted(rows.left_out.items())) or "- none left out"
-    documents = "\n".join(f"- {item}" for item in version.document_ids)
-    readers = ", ".join(sorted(version.readers or ())) or "nobody"
-    loss = f"{version.metrics['dev_loss']:.4f} at step {version.metrics['best_step']} of {version.metrics['steps']}"
-    return f"""# {version.id}
-
-LoRA adapter for `{base_name}` (weights fingerprint `{version.base}`). Made by Groundtune for one project and its prompt; on another
-prompt it is not this model (prompt hash `{version.prompt_hash}`).
-
-**Who may be answered by it:** {readers}: the intersection of the readers of every document below.
-
-**What it should not be used for:** facts. It learned form, tone and routing; facts in its weights go stale and cannot be withdrawn.
-
-## Training rows
-
-{len(rows.rows)} rows, fingerprint `{version.trained_on}`, listed in `rows.jsonl`.
-
-{left_out}
-
-## Recipe
-
-| setting | value |
-|---|---|
-{recipe}
-
-## Measured while training
-
-| | |
-|---|---|
-| loss on dev rows, per completion token (nats) | {loss} |
-| tokens read | {version.metrics["tokens"]} |
-| seconds | {version.metrics["seconds"]} |
-
-## Documents whose text is in the rows
-
-{documents}
-"""
+def _write_version(job: Job, version: ModelVersion, final: Path) -> None:
+    held = weights_in(final)
+    if held is None:
+        raise StateError(f"{final}: holds no weights", "type: groundtune tune")
+    files = {path.name: file_sha256(path) for path in sorted(final.iterdir()) if path.is_file()}
+    row = {"schema": SCHEMA, "weights": held.name, "sha256": files[held.name], "files": files, "sources": dict(job.sources)}
+    write_json(final / "version.json", {**row, "version": version})

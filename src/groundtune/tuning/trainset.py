@@ -11,38 +11,23 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from groundtune.answers.prompt import Message, blocks_of, render, reply_text
+from groundtune.answers.prompt import blocks_of, render, reply_text
 from groundtune.answers.respond import House, Retrieve
 from groundtune.errors import StateError
-from groundtune.files import fingerprint
 from groundtune.tables import TuningTable
+from groundtune.tuning.replay import replayed
+from groundtune.tuning.rows import Pair, Row, TrainSet
 from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One conversation to learn from. ``document_ids`` are those whose text is in it."""
+class Taught:
+    """A teacher's answer that passed: its text, and the documents that the teacher was shown."""
 
-    example_id: str
-    messages: tuple[Message, ...]
-    completion: str
+    text: str
     document_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSet:
-    """Rows, why others were left out (reason → count), and who may read all that they were made from."""
-
-    rows: tuple[Row, ...]
-    left_out: Mapping[str, int]
-    readers: frozenset[str]
-    document_ids: tuple[str, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """The identity of the rows, in their order."""
-        return fingerprint(self.rows)
 
 
 def build(
@@ -56,12 +41,14 @@ def build(
     chunks: Mapping[str, Sequence[Chunk]],
     label_field: str | None,
     seed: int,
+    taught: Mapping[str, Taught] | None = None,
 ) -> TrainSet:
     """Render every example that the adapter's audience may learn from.
 
     ``retrieve`` must return more passages than are shown, so that a row without its gold still has company. ``chunks`` holds each
-    document's chunks, to show the gold one where search missed it. Raises ``StateError`` when no row is left, or when nobody could
-    read the adapter.
+    document's chunks, to show the gold one where search missed it. ``taught`` is what a teacher answered, by example: its texts are
+    learned in place of the examples' replies, and an example that it has no answer to is left out. Raises ``StateError`` when no row is
+    left, or when nobody could read the adapter.
     """
     rows, left_out = rows_of(
         examples,
@@ -73,15 +60,38 @@ def build(
         chunks=chunks,
         label_field=label_field,
         seed=seed,
+        taught=taught,
     )
-    if recipe.max_rows is not None and len(rows) > recipe.max_rows:
-        kept = sorted(random.Random(seed).sample(range(len(rows)), recipe.max_rows))  # noqa: S311
-        left_out["above max_rows"] += len(rows) - len(kept)
-        rows = [rows[index] for index in kept]
+    rows = thinned(rows, recipe.max_rows, seed, left_out)
+    if rows and recipe.replay:
+        rows += replayed(len(rows), recipe.replay, seed, instructions=house.instructions)
+    own = {example.id: example.readers for example in examples if example.readers is not None}
+    return closed(rows, left_out, documents, own)
+
+
+Kept = TypeVar("Kept", Row, Pair)
+
+
+def thinned(rows: list[Kept], most: int | None, seed: int, left_out: Counter[str]) -> list[Kept]:
+    """Return at most ``most`` of the rows, chosen by the seed, in their order."""
+    if most is None or len(rows) <= most:
+        return rows
+    left_out["above max_rows"] += len(rows) - most
+    return [rows[index] for index in sorted(random.Random(seed).sample(range(len(rows)), most))]  # noqa: S311
+
+
+def closed(
+    rows: Sequence[Row | Pair], left_out: Mapping[str, int], documents: Mapping[str, Document], own: Mapping[str, frozenset[str]]
+) -> TrainSet:
+    """Return the rows as a set with its readers; ``own`` holds those that a row's example names itself.
+
+    Raises ``StateError`` when there is no row, or nobody who may read all of them.
+    """
     if not rows:
         raise StateError("no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check")
     document_ids = tuple(sorted({item for row in rows for item in row.document_ids}))
-    readers = frozenset.intersection(*(documents[item].readers for item in document_ids)) if document_ids else frozenset(["everyone"])
+    bounds = [documents[item].readers for item in document_ids] + [own[row.example_id] for row in rows if row.example_id in own]
+    readers = frozenset.intersection(*bounds) if bounds else frozenset(["everyone"])
     if not readers:
         raise StateError(
             "nobody could read this adapter: its training rows draw on documents that share no reader",
@@ -101,6 +111,7 @@ def rows_of(
     chunks: Mapping[str, Sequence[Chunk]],
     label_field: str | None,
     seed: int,
+    taught: Mapping[str, Taught] | None = None,
 ) -> tuple[list[Row], Counter[str]]:
     """Return the rows of ``build`` and why others were left out. No row is fine here: dev rows are watched, not learned from."""
     audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
@@ -109,7 +120,14 @@ def rows_of(
     for example in examples:
         # A refusal holds nothing of the document that its asker may not see, so that document does not bind the row.
         drawn_on = [evidence.document_id for evidence in example.evidence] if example.answerable else []
-        if audience is not None and any(not audience.groups <= documents[item].readers for item in drawn_on):
+        bounds = [example.readers] if example.readers is not None else []
+        if taught is not None:
+            if example.id not in taught:
+                left_out["the teacher has no answer to it that passed"] += 1
+                continue
+            drawn_on = list(dict.fromkeys([*drawn_on, *taught[example.id].document_ids]))
+        bounds += [documents[item].readers for item in drawn_on]
+        if audience is not None and any(not audience.groups <= readers for readers in bounds):
             left_out["drawn from a document outside the adapter's audience"] += 1
             continue
         chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
@@ -130,7 +148,7 @@ def rows_of(
                 reply[label_field] = example.reply[label_field]
             completion = reply_text({**reply, house.answer_field: house.fallback}, house.answer_field, structured=house.structured)
         else:
-            completion = reply_text(example.reply, house.answer_field, structured=house.structured)
+            completion = taught[example.id].text if taught else reply_text(example.reply, house.answer_field, structured=house.structured)
         rows.append(
             Row(
                 example_id=example.id,

@@ -270,3 +270,33 @@ def test_the_embedded_model_says_in_a_batch_what_it_says_alone() -> None:
         own = chat._model.generate(**prompt, do_sample=False, max_new_tokens=16)[0, prompt["input_ids"].shape[1] :]
         assert completion.text == chat._tokenizer.decode(own, skip_special_tokens=True)
     assert chat.context == 8192
+
+
+def test_probabilities_of_tokens_are_those_of_one_pass_over_the_whole_text(chat: LocalChat, tiny: Path) -> None:
+    model, tokenizer, _ = load_base(SETTINGS | {"model": str(tiny)})
+    wanting = [Request(messages=request.messages, logprobs=True) for request in QUESTIONS]
+    plain = chat.complete(QUESTIONS, limit=12)
+    # One row of the batch does not ask, and gets none.
+    told = chat.complete([*wanting[:3], QUESTIONS[3]], limit=12)
+    assert texts(told) == texts(plain)
+    assert told[3].tokens is None and all(said.tokens is None and said.mean_logprob is None for said in plain)
+    for request, said in zip(wanting[:3], told[:3], strict=True):
+        assert said.tokens is not None and len(said.tokens) == said.completion_tokens
+        assert "".join(token.text for token in said.tokens) == said.text
+        prompt = tokenizer.apply_chat_template(list(request.messages), add_generation_prompt=True, return_dict=True, return_tensors="pt")
+        whole = model.generate(**prompt, do_sample=False, max_new_tokens=12)
+        with torch.inference_mode():
+            logs = model(input_ids=whole).logits[0].log_softmax(dim=-1)
+        begin = prompt["input_ids"].shape[1]
+        expected = [float(logs[begin + place - 1, whole[0, begin + place]]) for place in range(said.completion_tokens)]
+        assert [token.logprob for token in said.tokens] == pytest.approx(expected, abs=1e-4)
+        assert said.mean_logprob == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+def test_tokens_that_a_schema_forces_have_no_probability(chat: LocalChat) -> None:
+    [said] = chat.complete([Request(messages=QUESTIONS[0].messages, logprobs=True)], limit=60, schema=SCHEMA)
+    assert said.tokens is not None and "".join(token.text for token in said.tokens) == said.text
+    forced = "".join(token.text for token in said.tokens if token.logprob is None)
+    assert "answer" in forced and "label" in forced
+    chosen = [token.logprob for token in said.tokens if token.logprob is not None]
+    assert chosen and all(logprob <= 1e-6 for logprob in chosen) and said.mean_logprob == pytest.approx(sum(chosen) / len(chosen))

@@ -11,6 +11,8 @@ from made_model import make_chat_model
 from transformers import AutoModelForCausalLM
 
 from groundtune.models.batches import shared_prefix
+from groundtune.models.local import attention
+from groundtune.models.local import generate as generation
 from groundtune.models.local.cache import Prefixes, RoomyLayer, attends_fully, new_cache
 from groundtune.models.local.generate import Row, _closed_up, generate
 
@@ -21,7 +23,16 @@ LIMIT = 24
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = make_chat_model(tmp_path_factory.mktemp("generate"))
-    return AutoModelForCausalLM.from_pretrained(str(folder)).eval()
+    return AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="sdpa").eval()
+
+
+@pytest.fixture(scope="module", params=["the library's attention", "shared beginnings read once"])
+def attending(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = make_chat_model(tmp_path_factory.mktemp("attending"))
+    model = AutoModelForCausalLM.from_pretrained(str(folder), attn_implementation="sdpa").eval()
+    if request.param != "the library's attention":
+        attention.install(model)
+    return model
 
 
 def alone(model: Any, prompt: list[int], ends: frozenset[int] = ENDS, limit: int = LIMIT) -> list[int]:
@@ -43,19 +54,59 @@ def together(model: Any, prompts: list[list[int]], ends: frozenset[int] = ENDS, 
 tokens = st.integers(min_value=3, max_value=380)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     prefix=st.lists(tokens, max_size=80),
     rests=st.lists(st.lists(tokens, min_size=1, max_size=20), min_size=1, max_size=6),
     residue=st.integers(min_value=0, max_value=8),
 )
-def test_a_row_says_in_a_batch_what_it_says_alone(model: Any, prefix: list[int], rests: list[list[int]], residue: int) -> None:
+def test_a_row_says_in_a_batch_what_it_says_alone(
+    attending: Any, model: Any, prefix: list[int], rests: list[list[int]], residue: int
+) -> None:
     # Every ninth token ends a row, so that rows leave the batch at different steps.
     ends = frozenset(range(3 + residue, 387, 9))
     prompts = [prefix + rest for rest in rests]
-    rows = together(model, prompts, ends)
+    rows = together(attending, prompts, ends)
     assert [row.tokens for row in rows] == [alone(model, prompt, ends) for prompt in prompts]
     assert all(row.done and row.truncated == (len(row.tokens) == LIMIT) for row in rows)
+
+
+def test_padding_that_neighbours_share_is_not_read(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "READ_TOKENS", 80)
+    shared = [3 + number % 90 for number in range(70)]
+    prompts = [[*shared, *range(100, 100 + own)] for own in (40, 38, 21, 20, 3, 1)]
+    read: list[int] = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda **given: (read.append(given["input_ids"].numel()), forward(**given))[1])
+    rows = together(model, prompts, limit=1)
+    assert read == [70 // Prefixes.BLOCK * Prefixes.BLOCK, 70 % Prefixes.BLOCK, 2 * 40, 2 * 21, 2 * 3]
+    monkeypatch.undo()
+    assert [row.tokens for row in rows] == [alone(model, prompt, limit=1) for prompt in prompts]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(2, 5), st.integers(1, 3), st.integers(1, 4)),
+    lengths=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    hidden=st.integers(0, 39),
+    seed=st.integers(0, 1000),
+)
+def test_attention_in_two_parts_is_attention(shape: tuple[int, int, int], lengths: tuple[int, int], hidden: int, seed: int) -> None:
+    (rows, groups, each), (shared, own) = shape, lengths
+    draw = torch.Generator().manual_seed(seed)
+    query = 3 * torch.randn(rows, groups * each, 1, 16, generator=draw)
+    key, value = (torch.randn(rows, groups, shared + own, 16, generator=draw) for _ in range(2))
+    key[:, :, :shared], value[:, :, :shared] = key[:1, :, :shared].clone(), value[:1, :, :shared].clone()
+    mask = torch.ones(rows, 1, 1, shared + own, dtype=torch.bool)
+    # The newest key is the token itself; anything between it and the shared beginning may be padding.
+    mask[0, ..., shared : shared + min(hidden, own - 1)] = False
+    module = torch.nn.Module()
+    module.num_key_value_groups = each  # type: ignore[assignment]
+    whole, _ = attention.attend(module, query, key, value, mask, scaling=0.25)
+    with attention.sharing(shared):
+        parted, _ = attention.attend(module, query, key, value, mask, scaling=0.25)
+    assert whole.shape == parted.shape == (rows, 1, groups * each, 16)
+    assert torch.allclose(whole, parted, atol=1e-5)
 
 
 def test_rows_end_at_different_steps_and_only_then(model: Any) -> None:

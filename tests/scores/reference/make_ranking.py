@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytrec_eval
 
-MEASURES = {"ndcg_cut.1,5,10,100", "recall.1,5,10,100"}
+MEASURES = {"ndcg_cut.1,5,10,100", "recall.1,5,10,100", "recip_rank", "map"}
 
 
 def main() -> None:

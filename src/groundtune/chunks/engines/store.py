@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from groundtune.access.filter import Filter, Predicate
-from groundtune.chunks import verify
+from groundtune.chunks import store as stores
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
 from groundtune.chunks.index import Hit, equalities, labels, sayable
@@ -74,14 +74,14 @@ class RowStore:
         for part in parts(gone, SENT):
             self.database.erase(table, part)
 
-    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[verify.Row]:
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[stores.Row]:
         """Yield the rows of these documents, or of all."""
         at = int(self._mark(table, tag)["ordinal"])
         some: list[tuple[str, ...] | None] = [None] if document_ids is None else [tuple(part) for part in parts(list(document_ids), NAMED)]
         for documents in some:
             for row in self.database.find(table, Where(groups=None, at=at, documents=documents)):
                 chunk = chunk_of(row.payload)
-                yield verify.Row(chunk.document_id, chunk.id, chunk.ordinal, chunk.start, chunk.end, chunk.text)
+                yield stores.Row(chunk.document_id, chunk.id, chunk.ordinal, chunk.start, chunk.end, chunk.text)
 
     def close(self) -> None:
         """Close the database's connections."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from psycopg import Connection, sql
 
 EXACT_ROWS = 20_000
-# Candidates that HNSW keeps in view, and rows it may look at before it gives up: recall at least 0.98 where every tenth row may be seen.
+# Candidates that HNSW keeps in view, and rows it may look at before it gives up. Seen with these: at least 98 of the 100 nearest of ten
+# questions, under filters of 100 and 10 % (2,000 clustered rows of 24 dimensions; ``TestPostgresByHnsw``). Of larger ones it says little.
 EF_SEARCH, MOST_SCANNED = 400, 200_000
 MOST_CONDITIONS = 256
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants

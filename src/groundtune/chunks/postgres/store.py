@@ -15,18 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.chunks.index import kept, labels, search_text
+from groundtune.chunks.index import sayable
 from groundtune.chunks.postgres import tables
 from groundtune.chunks.postgres.connect import Connections, told
 from groundtune.chunks.postgres.search import EXACT_ROWS, PostgresIndex
 from groundtune.chunks.postgres.tables import ALIVE, HNSW_DIMENSIONS, WRITTEN, named
-from groundtune.chunks.store import Held, Readers, address, held_of, secret
+from groundtune.chunks.store import Held, Readers, Row, address, held_of, secret
 from groundtune.errors import ConfigError, StaleIndex
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
     from psycopg import Connection, sql
+
+# Rows that are fetched in one go when all of a version are listed.
+LISTED = 5_000
+# Says to the policies of a table that this transaction is the owner's own: see ``tables``.
+_AS_WRITER = "SELECT set_config('groundtune.writing', 'on', true)"
 
 
 def open(settings: Mapping[str, Any], folder: Path) -> PostgresStore:
@@ -78,6 +83,20 @@ class PostgresStore:
         """Read what a version holds."""
         seq, _, _ = self._version(table, tag)
         return self._held(table, "born <= %s AND died > %s", [seq, seq])
+
+    def rows(self, table: str, tag: str, document_ids: Sequence[str] | None = None) -> Iterator[Row]:
+        """Yield the chunks as a cursor of the server hands them out, so that a version of any size is read in little memory."""
+        seq, _, _ = self._version(table, tag)
+        query = 'SELECT document_id, id, ordinal, start, "end", "text" FROM {table} WHERE born <= %s AND died > %s'
+        given: list[Any] = [seq, seq]
+        if document_ids is not None:
+            query, given = f"{query} AND document_id = ANY(%s)", [*given, sayable(document_ids)]
+        with self._writers.one() as connection, told(self.place), connection.transaction():
+            connection.execute(_AS_WRITER)
+            with connection.cursor("listed") as cursor:
+                cursor.itersize = LISTED
+                for row in cursor.execute(self._sql(query, table), given):
+                    yield Row(*row)
 
     def tags(self, table: str) -> list[str]:
         """Return the names of a table's versions."""
@@ -152,7 +171,7 @@ class PostgresStore:
     def _writing(self, table: str) -> Iterator[tuple[Connection[Any], int]]:
         """Open a transaction that may write, alone; hand over its connection and the draft's number."""
         with self._writers.one() as connection, told(self.place), connection.transaction():
-            connection.execute("SELECT set_config('groundtune.writing', 'on', true)")
+            connection.execute(_AS_WRITER)
             row = connection.execute(self._sql("SELECT seq FROM {schema}.tables WHERE name = %s FOR UPDATE"), [table]).fetchone()
             if row is None:
                 raise StaleIndex(f"{self.place} has no table {table}", "type: groundtune ingest")
@@ -161,7 +180,7 @@ class PostgresStore:
     def _looking(self, query: str, table: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read as the owner, past the permissions: for counting back, never for an asker."""
         with self._writers.one() as connection, told(self.place), connection.transaction():
-            connection.execute("SELECT set_config('groundtune.writing', 'on', true)")
+            connection.execute(_AS_WRITER)
             rows: list[tuple[Any, ...]] = connection.execute(self._sql(query, table), given).fetchall()
             return rows
 
@@ -190,7 +209,7 @@ class PostgresDraft:
             connection.execute(self._sql(f"CREATE TEMP TABLE given ON COMMIT DROP AS SELECT {WRITTEN} FROM {{table}} WITH NO DATA"))
             with connection.cursor() as cursor, cursor.copy(f"COPY given ({WRITTEN}) FROM STDIN") as copy:
                 for chunk, vector in zip(chunks, vectors, strict=True):
-                    copy.write_row(_row(chunk, vector))
+                    copy.write_row(tables.row_of(chunk, vector))
             insert = f"INSERT INTO {{table}} (born, died, {WRITTEN}) SELECT %s, %s, {WRITTEN} FROM given"
             connection.execute(self._sql(insert), [seq, ALIVE])
 
@@ -264,28 +283,6 @@ class PostgresDraft:
 
     def _sql(self, text: str) -> sql.Composed:
         return self._store._sql(text, self._table)
-
-
-def _row(chunk: Chunk, vector: np.ndarray) -> list[Any]:
-    text = search_text(chunk)
-    return [
-        chunk.id,
-        chunk.document_id,
-        chunk.document_hash,
-        chunk.ordinal,
-        chunk.text,
-        chunk.start,
-        chunk.end,
-        list(chunk.heading_path),
-        chunk.title,
-        sorted(chunk.readers),
-        chunk.tokens,
-        labels(chunk.metadata),
-        kept(chunk),
-        text,
-        len(text.split()),
-        str(vector.tolist()),
-    ]
 
 
 def _shown(url: str) -> str:

@@ -14,9 +14,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from groundtune.chunks.index import kept, labels, search_text
 from groundtune.errors import StorageError
+from groundtune.types import Chunk
 
 if TYPE_CHECKING:
+    import numpy as np
     from psycopg import Connection, sql
 
 # ``died`` of a row that the draft still holds: the largest bigint.
@@ -79,6 +82,29 @@ def named(namespace: str, table: str) -> sql.Identifier:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", table):
         raise ValueError(f"{table!r} is not a table name: small letters, digits, underscores")
     return sql.Identifier(namespace, table)
+
+
+def row_of(chunk: Chunk, vector: np.ndarray) -> list[Any]:
+    """Return a chunk and its vector (d,) as the values of ``COLUMNS``, in their order."""
+    text = search_text(chunk)
+    return [
+        chunk.id,
+        chunk.document_id,
+        chunk.document_hash,
+        chunk.ordinal,
+        chunk.text,
+        chunk.start,
+        chunk.end,
+        list(chunk.heading_path),
+        chunk.title,
+        sorted(chunk.readers),
+        chunk.tokens,
+        labels(chunk.metadata),
+        kept(chunk),
+        text,
+        len(text.split()),
+        str(vector.tolist()),
+    ]
 
 
 def prepare(connection: Connection[Any], namespace: str, role: str | None) -> None:

@@ -13,13 +13,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from groundtune.documents.load import HINT, MOST_BYTES
 from groundtune.errors import DocumentError, SourceError
 
-__all__ = ["Folder", "Item", "Source", "open"]
+__all__ = ["Folder", "Item", "Once", "Source", "open"]
 
 # A file that changed this shortly ago may change again within one tick of its clock, so its stamp says nothing yet.
 SETTLED_NANOSECONDS = 2_000_000_000
@@ -83,30 +85,47 @@ class Folder:
         """List the files, sorted by path. Raises ``SourceError`` when there is no such folder, or it cannot be listed."""
         if not self.folder.is_dir():
             raise SourceError(f"{self.folder}: no such folder of documents", "correct its path, then type: groundtune check")
-        unlisted: list[OSError] = []
-        found: list[tuple[tuple[str, ...], Path]] = []
-        for place, folders, names in os.walk(self.folder, onerror=unlisted.append):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            here = Path(place)
-            links = [name for name in folders if (here / name).is_symlink()]
-            found += [((here / name).relative_to(self.folder).parts, here / name) for name in (*names, *links) if not name.startswith(".")]
-            if len(found) > self.most_items:
-                raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
+        found, unlisted = self._walked()
         resolved = self.folder.resolve()
-        for error in unlisted:
+        for error in sorted(unlisted, key=lambda error: str(error.filename)):
             path = Path(error.filename)
             if path == self.folder:
                 raise SourceError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             told = DocumentError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             yield Item(name=path.relative_to(self.folder).as_posix(), read=refused(told), below=True)
-        for parts, path in sorted(found):
-            yield self._item("/".join(parts), path, resolved)
+        for parts, entry in sorted(found, key=itemgetter(0)):
+            yield self._item("/".join(parts), entry, resolved)
 
-    def _item(self, name: str, path: Path, resolved: Path) -> Item:
+    def _walked(self) -> tuple[list[tuple[tuple[str, ...], os.DirEntry[str]]], list[OSError]]:
+        """Return what is below the folder, links to folders included, as (parts of its path, entry); and what could not be listed."""
+        found: list[tuple[tuple[str, ...], os.DirEntry[str]]] = []
+        unlisted: list[OSError] = []
+        waiting: list[tuple[tuple[str, ...], str]] = [((), str(self.folder))]
+        while waiting:
+            above, place = waiting.pop()
+            try:
+                with os.scandir(place) as entries:
+                    here = [entry for entry in entries if not entry.name.startswith(".")]
+            except OSError as error:
+                error.filename = place
+                unlisted.append(error)
+                continue
+            for entry in here:
+                if _is_folder(entry):
+                    waiting.append(((*above, entry.name), entry.path))
+                else:
+                    found.append(((*above, entry.name), entry))
+            if len(found) > self.most_items:
+                raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
+        return found, unlisted
+
+    def _item(self, name: str, entry: os.DirEntry[str], resolved: Path) -> Item:
+        path = entry.path
         try:
-            if path.is_symlink() and not path.resolve(strict=True).is_relative_to(resolved):
+            link = entry.is_symlink()
+            if link and not Path(path).resolve(strict=True).is_relative_to(resolved):
                 raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
-            found = path.stat()
+            found = entry.stat(follow_symlinks=link)
             if stat.S_ISDIR(found.st_mode):
                 raise DocumentError(
                     f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
@@ -124,10 +143,35 @@ class Folder:
             return Item(name=name, read=refused(told))
         settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NANOSECONDS
         stamp = f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}" if settled else ""
-        return Item(name=name, stamp=stamp, shown=str(path), read=lambda: self._bytes(path))
+        return Item(name=name, stamp=stamp, shown=path, read=partial(_bytes, path))
 
-    def _bytes(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DocumentError(f"{path}: cannot be read: {error.strerror}", HINT) from None
+
+class Once:
+    """A source that is listed once, however often it is asked: what is gone at one look and what is new at the next are of one list.
+
+    Stamps are then older than the bytes that are read later, never newer: a file that changes in between is read again the next time.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._listed: list[Item] | None = None
+
+    def items(self) -> Iterator[Item]:
+        """List the source, or what it listed the first time. Raises ``SourceError`` as it does, each time anew."""
+        if self._listed is None:
+            self._listed = list(self.source.items())
+        return iter(self._listed)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DocumentError(f"{path}: cannot be read: {error.strerror}", HINT) from None

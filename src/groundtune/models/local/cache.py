@@ -73,6 +73,14 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
             layer._share(self, begin, end)
         return layer
 
+    def skip(self, tokens: int) -> None:
+        """Hold zeros for tokens that are masked for every row. Only for a layer that is initialized."""
+        assert self._buffers is not None  # noqa: S101
+        for buffer in self._buffers:
+            buffer[:, :, self._held : self._held + tokens] = 0
+        self._held += tokens
+        self.keys, self.values = self._filled()
+
     def advance(self, tokens: int) -> None:
         """Count the tokens that all parts have written."""
         self._held += tokens

@@ -2,7 +2,8 @@
 
     open({"model": "smollm2-135m-instruct"}).complete([Request(messages=…)], limit=160, adapter=Path("models/hybrid-3f2a9c1e"))
 
-One copy of the base weights serves every adapter: they are kept by fingerprint, switched per call, and switched off for the base.
+One copy of the base weights serves every adapter: they are kept by fingerprint, switched per call, and switched off for the base. A folder
+with a whole model (full tuning) is loaded beside it, one such at a time.
 """
 
 from __future__ import annotations
@@ -14,23 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
 from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.batches import by_length
-from groundtune.models.chat import Completion, Request
+from groundtune.models.chat import Completion, Request, Token
+from groundtune.models.local import attention
 from groundtune.models.local.adapters import ADAPTER, attach
 from groundtune.models.local.cache import Prefixes
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
-from groundtune.models.local.load import EMBEDDED, load_base, load_tokenizer
+from groundtune.models.local.load import EMBEDDED, choose_dtype, load_base, load_tokenizer, read_model
+from groundtune.models.local.template import end_of_turn, rendered
 
 __all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 
 # A step reads all weights whatever the number of rows, so 48 rows take half the time a row that 16 do; above 64 little is gained.
 ROWS = 56
-# Rows × longest prompt of a batch: bounds the memory for keys and values (1.5 GB in fp32 for the embedded model).
-TOKEN_BUDGET = 32_768
+# Rows × longest prompt of a batch: bounds the memory for keys and values (1.9 GB in fp32 for the embedded model).
+TOKEN_BUDGET = 40_960
+WHOLE = "model.safetensors"
 
 
 def open(settings: Mapping[str, Any]) -> LocalChat:
@@ -43,15 +48,18 @@ class LocalChat:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._model, self._tokenizer, self.fingerprint = load_base(settings)
+        attention.install(self._model)
         self.name = str(settings.get("model") or EMBEDDED)
         trained = int(getattr(self._model.config, "max_position_embeddings", None) or 2048)
         self.context = min(int(settings.get("context") or trained), trained)
         self._rows = max(1, int(settings.get("batch") or ROWS))
-        self._ends = _end_tokens(self._model, self._tokenizer)
+        self._ends = end_tokens(self._model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         self._pad = int(pad if pad is not None else min(self._ends))
         self._adapters: dict[Path, tuple[str, str]] = {}
         self._peft: Any = None
+        self._dtype = choose_dtype(str(settings.get("dtype") or "auto"))
+        self._whole: tuple[str, Any] = ("", None)
         self._prefixes = Prefixes()
         self._token_table: Any = None
         self._grammars: dict[str, Grammar] = {}
@@ -80,16 +88,19 @@ class LocalChat:
         Decoding is greedy, so the same batch gives the same texts; ``seed`` is set for models that draw numbers themselves.
         """
         grammar = self._grammar(schema) if schema is not None else None
-        with self._switched(adapter) as label:
+        with self._switched(adapter) as (label, model):
             began = time.perf_counter()
             prompts = [self._encode(request.messages) for request in requests]
             fits = [len(prompt) + limit <= self.context for prompt in prompts]
-            rows = [Row(prompt=prompt, matcher=grammar.matcher() if grammar else None) for prompt in prompts]
+            rows = [
+                Row(prompt=prompt, matcher=grammar.matcher() if grammar else None, logprobs=[] if request.logprobs else None)
+                for prompt, request in zip(prompts, requests, strict=True)
+            ]
             runnable = [row for row, fit in zip(rows, fits, strict=True) if fit]
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                generate(self._model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
+                generate(model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),
@@ -100,11 +111,27 @@ class LocalChat:
                 batch=len(runnable),
                 failure=row.failure,
                 truncated=row.truncated,
+                tokens=None if row.logprobs is None else self._pieces(row.tokens, row.logprobs),
             )
             if fit
             else self._too_long(len(row.prompt), limit, len(requests))
             for row, fit in zip(rows, fits, strict=True)
         ]
+
+    def encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Return a conversation's tokens after the chat template, up to where the model's own words begin."""
+        return self._encode(messages)
+
+    def encode_text(self, text: str) -> list[int]:
+        """Return the tokens of words that the model could say."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @contextmanager
+    def base(self) -> Iterator[Any]:
+        """Yield the base model with every adapter switched off."""
+        with self._switched(None):
+            yield self._model
 
     def _too_long(self, tokens: int, limit: int, batch: int) -> Completion:
         room = f"the context of {self.context:,} tokens of {self.name}"
@@ -113,10 +140,22 @@ class LocalChat:
             text="", prompt_tokens=tokens, completion_tokens=0, first_token_seconds=None, total_seconds=0.0, batch=batch, failure=why
         )
 
+    def _pieces(self, tokens: Sequence[int], logprobs: Sequence[float | None]) -> tuple[Token, ...]:
+        """Return what each token added to the text; a letter of several tokens comes with the last of them."""
+        pieces: list[Token] = []
+        done = ""
+        for number, logprob in enumerate(logprobs, start=1):
+            text = self._tokenizer.decode(tokens[:number], skip_special_tokens=True)
+            if number < len(tokens) and text.endswith("\ufffd"):
+                text = done
+            # Where a later token changes what an earlier one looked like, pieces no longer add up to the text.
+            pieces.append(Token(text[len(done) :] if text.startswith(done) else "", logprob))
+            done = text
+        return tuple(pieces)
+
     def _encode(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         # The same two steps as in training: template to text, text to ids, so that a prompt is the same tokens in both.
-        text = self._tokenizer.apply_chat_template([dict(message) for message in messages], add_generation_prompt=True, tokenize=False)
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._tokenizer(rendered(self._tokenizer, messages), add_special_tokens=False)["input_ids"]
         return ids
 
     def _grammar(self, schema: Mapping[str, Any]) -> Grammar:
@@ -131,15 +170,29 @@ class LocalChat:
         return self._grammars[key]
 
     @contextmanager
-    def _switched(self, adapter: Path | None) -> Iterator[str]:
-        """Switch to an adapter, or to the base; yield a label for what is switched on."""
-        if adapter is not None:
-            yield self._switch_on(adapter)
+    def _switched(self, adapter: Path | None) -> Iterator[tuple[str, Any]]:
+        """Switch to an adapter, to a whole model or to the base; yield a label for what is switched on, and the model that answers."""
+        if adapter is not None and not (adapter / ADAPTER).is_file() and (adapter / WHOLE).is_file():
+            yield self._load_whole(adapter)
+        elif adapter is not None:
+            yield self._switch_on(adapter), self._model
         elif self._peft is None:
-            yield "base"
+            yield "base", self._model
         else:
             with self._peft.disable_adapter():
-                yield "base"
+                yield "base", self._model
+
+    def _load_whole(self, folder: Path) -> tuple[str, Any]:
+        """Return a label and the fully tuned model in ``folder``. Raises ``WeightsError`` when it is not one of this base's form."""
+        stat = (folder / WHOLE).stat()
+        stamp = f"{folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+        if self._whole[0] != stamp:
+            self._whole = ("", None)
+            model = read_model(folder, AutoModelForCausalLM, self._dtype)
+            if model.config.vocab_size != self._model.config.vocab_size:
+                raise WeightsError(f"{folder}: was tuned from another model than {self.name}", "type: groundtune tune")
+            self._whole = (stamp, model)
+        return stamp, self._whole[1]
 
     def _switch_on(self, folder: Path) -> str:
         """Load the adapter in ``folder`` where that was not done, switch to it, and return its name. Raises ``WeightsError``."""
@@ -157,7 +210,8 @@ class LocalChat:
         return known[1]
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that end a reply: the model's own, and the tokenizer's."""
     named = getattr(model.generation_config, "eos_token_id", None)
-    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id, end_of_turn(tokenizer)}
     return frozenset(int(end) for end in ends if end is not None)

@@ -68,7 +68,7 @@ def is_whole(folder: Path, digest: str) -> bool:
 def _convert(source: Path, digest: str, final: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
-        model, tokenizer = _read(source)
+        model, tokenizer = read_gguf(source)
         model.save_pretrained(str(scratch), safe_serialization=True)
         tokenizer.save_pretrained(str(scratch))
         files = {path.name: file_sha256(path) for path in sorted(scratch.iterdir()) if path.is_file()}
@@ -82,7 +82,8 @@ def _convert(source: Path, digest: str, final: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _read(source: Path) -> tuple[Any, Any]:
+def read_gguf(source: Path) -> tuple[Any, Any]:
+    """Return the model in float32 and the tokenizer of a GGUF file. Raises ``WeightsError``."""
     try:
         import gguf  # noqa: F401 - asked for here, so that what is missing is named
     except ModuleNotFoundError as error:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from groundtune.models.batches import shared_prefix
+from groundtune.models.local.attention import sharing
 from groundtune.models.local.cache import Prefixes, attends_fully, new_cache, parts_of
 from groundtune.models.local.grammar import Matcher, Stuck, forbid
 
@@ -27,7 +28,11 @@ READ_TOKENS = 2_048
 
 @dataclass(slots=True)
 class Row:
-    """One prompt on its way. ``queue`` holds tokens that are decided but not yet read by the model."""
+    """One prompt on its way. ``queue`` holds tokens that are decided but not yet read by the model.
+
+    ``logprobs``, where it is a list, gets the log-probability of each of ``tokens`` among those that were allowed, ``None`` for one that
+    the grammar left no choice about.
+    """
 
     prompt: list[int]
     matcher: Matcher | None = None
@@ -38,6 +43,7 @@ class Row:
     done: bool = False
     truncated: bool = False
     failure: str | None = None
+    logprobs: list[float | None] | None = None
 
 
 @torch.inference_mode()
@@ -75,7 +81,9 @@ def generate(
     for row in alive:
         row.queue.clear()
     while True:
-        _choose(alive, _read(model, cache, ids, mask, positions), limit, ends, began, clock)
+        with sharing(shared):
+            logits = _read(model, cache, ids, mask, positions)
+        _choose(alive, logits, limit, ends, began, clock)
         keep = _closed_up([row.done for row in alive])
         if not keep:
             return
@@ -97,10 +105,16 @@ def _read(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positio
     parts = parts_of(cache, len(ids), max(1, READ_TOKENS // ids.shape[1]))
     logits = []
     for begin, end, part in parts:
+        # Neighbours are of like length: what is padding for all of them is not read.
+        pads = 0
+        if len(parts) > 1 and part.layers[0].is_initialized:
+            pads = int((mask[begin:end, -ids.shape[1] :] == 0).all(dim=0).sum())
+            for layer in part.layers:
+                layer.skip(pads)
         output = model(
-            input_ids=ids[begin:end],
+            input_ids=ids[begin:end, pads:],
             attention_mask=mask[begin:end],
-            position_ids=positions[begin:end],
+            position_ids=positions[begin:end, pads:],
             past_key_values=part,
             use_cache=True,
             logits_to_keep=1,
@@ -148,15 +162,27 @@ def _choose(alive: Sequence[Row], logits: torch.Tensor, limit: int, ends: frozen
             matcher.mask(bits[place], left)
         forbid(scores, bits)
     chosen = scores.argmax(dim=-1).tolist()
+    sure = _sure(scores, [row.logprobs is not None for _, row in open_rows])
     now = clock() - began
-    for (_, row), token in zip(open_rows, chosen, strict=True):
+    for (_, row), token, logprob in zip(open_rows, chosen, sure, strict=True):
         row.first = now if row.first is None else row.first
-        _accept(row, token, limit, ends)
+        _accept(row, token, limit, ends, logprob)
         if row.done:
             row.total = now
 
 
-def _accept(row: Row, token: int, limit: int, ends: frozenset[int]) -> None:
+def _sure(scores: torch.Tensor, wanted: Sequence[bool]) -> list[float | None]:
+    """Return the log-probability of the best token of each row of scores, (rows, vocabulary), that it is wanted of."""
+    rows = [place for place, want in enumerate(wanted) if want]
+    found: list[float | None] = [None] * len(wanted)
+    if rows:
+        part = scores[rows]
+        for place, value in zip(rows, (part.amax(dim=-1) - part.logsumexp(dim=-1)).tolist(), strict=True):
+            found[place] = value
+    return found
+
+
+def _accept(row: Row, token: int, limit: int, ends: frozenset[int], logprob: float | None) -> None:
     if token in ends:
         row.done = True
         return
@@ -168,6 +194,8 @@ def _accept(row: Row, token: int, limit: int, ends: frozenset[int]) -> None:
             return
     row.tokens.append(token)
     row.queue.append(token)
+    if row.logprobs is not None:
+        row.logprobs.append(logprob)
     _take_forced(row, limit, ends)
 
 
@@ -183,6 +211,8 @@ def _take_forced(row: Row, limit: int, ends: frozenset[int]) -> None:
         forced = forced[: limit - len(row.tokens)]
         row.tokens += forced
         row.queue += forced
+        if row.logprobs is not None:
+            row.logprobs += [None] * len(forced)
         row.done = row.matcher.finished
         row.truncated = row.truncated or row.matcher.closed_early
     if not row.done and len(row.tokens) >= limit:

@@ -42,12 +42,12 @@ def load_base(settings: Mapping[str, Any]) -> tuple[Any, Any, str]:
     folder, source = resolve(str(settings.get("model") or EMBEDDED))
     dtype = choose_dtype(str(settings.get("dtype") or "auto"))
     model = read_model(folder, AutoModelForCausalLM, dtype)
-    return model, _tokenizer(folder), fingerprint(source, str(dtype))
+    return model, tokenizer_of(folder), fingerprint(source, str(dtype))
 
 
 def load_tokenizer(settings: Mapping[str, Any]) -> Any:
     """Return the tokenizer alone. Raises ``WeightsError``."""
-    return _tokenizer(resolve(str(settings.get("model") or EMBEDDED))[0])
+    return tokenizer_of(resolve(str(settings.get("model") or EMBEDDED))[0])
 
 
 def choose_dtype(asked: str) -> torch.dtype:
@@ -72,10 +72,21 @@ def device() -> torch.device:
 def read_model(folder: Path, kind: Any, dtype: torch.dtype) -> Any:
     """Read a model of ``kind`` (an ``AutoModel…`` class) from a folder, safetensors only. Raises ``WeightsError``."""
     try:
-        model = kind.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True)
+        model = pretrained(folder, kind, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder}: cannot be loaded ({_first_line(error)})", CHECK) from error
     return model.to(device()).eval()
+
+
+def pretrained(folder: Path, kind: Any, **given: Any) -> Any:
+    """Call ``kind.from_pretrained`` with SDPA attention, or with the library's plain one where a family has no other (Gemma 2)."""
+    given |= {"use_safetensors": True, "local_files_only": True}
+    try:
+        return kind.from_pretrained(str(folder), attn_implementation="sdpa", **given)
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        return kind.from_pretrained(str(folder), attn_implementation="eager", **given)
 
 
 def resolve(name: str) -> tuple[Path, str]:
@@ -132,7 +143,8 @@ def is_chat(name: str) -> bool:
     return any(path.endswith(".gguf") for path in weights.TABLE[name].files)
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
+    """Return the tokenizer in a folder. Raises ``WeightsError`` when there is none, or none with a chat template."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:

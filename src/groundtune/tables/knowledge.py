@@ -1,50 +1,12 @@
-"""The tables of groundtune.toml: every setting with its default, what it may be and what it is for.
-
-    [chunks]
-    max_tokens = 110        →  Settings(chunks=ChunksTable(max_tokens=110, …), …)
-
-A table refuses keys that it does not know. Reading the file, and telling of all that is wrong with it, is in ``config``.
-"""
+"""Tables of what the system knows: documents, sources, access, chunks, index, passages."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-REFUSALS = (
-    "i don't know",
-    "i do not know",
-    "i can't answer",
-    "i cannot answer",
-    "i'm unable to answer",
-    "i am unable to answer",
-    "not in the documents",
-    "no information",
-    "does not say",
-    "doesn't say",
-    "do not contain",
-    "does not contain",
-    "not mentioned",
-)
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Table(BaseModel):
-    """A table of groundtune.toml: unknown keys are refused, values do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProjectTable(Table):
-    """What the project is called and who answers for it."""
-
-    name: str = Field(min_length=1, description="what the project is called, on the decision and its page")
-    owner: str = Field(min_length=1, description="who owns the decision after launch")
-    revisit_days: Positive = Field(90, description="days after which the decision is to be looked at again")
-    seed: int = Field(7, description="of shuffling, training, decoding at an endpoint, and resampling")
+from groundtune.tables.base import Positive, Share, Table
 
 
 class RuleTable(Table):
@@ -143,74 +105,6 @@ class AccessTable(Table):
     )
 
 
-class ExamplesTable(Table):
-    """Labelled questions: one folder of JSONL files whose rows carry their split, and the schema of the wanted reply."""
-
-    path: str = Field("examples", description="JSONL file, or folder of them")
-    schema_file: str | None = Field(None, alias="schema", description="JSON schema of the reply; without it replies are plain text")
-    near: Annotated[float, Field(gt=0, le=1)] = Field(0.8, description="likeness from which on two questions of two splits are a leak")
-
-
-class AnswersTable(Table):
-    """How to ask, and what a reply is made of."""
-
-    instructions: str = Field(min_length=1, description="the system prompt, the same for every arm")
-    fallback: str = Field(
-        "I don't know: I found nothing on this in the documents you can read.",
-        description="what is said when search finds nothing the asker may read",
-    )
-    fallback_reply: dict[str, str] = Field(default_factory=dict, description="the whole reply behind the fallback, where replies are JSON")
-    refusals: list[str] = Field(default_factory=lambda: list(REFUSALS), description="phrases by which a refusal is known")
-    answer_field: str = Field("answer", description="the reply's field that people read")
-    quote_field: str = Field("quote", description="the reply's field that holds words copied from a passage")
-    label_field: str | None = Field("label", description="the reply's field that is scored as a label and kept in a training refusal")
-    unsupported: Literal["keep", "flag", "drop"] = Field(
-        "keep", description="what is done with a sentence of an answer that no passage supports: nothing, marked, or left out"
-    )
-    max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
-
-
-class ChatTable(Table):
-    """The chat model: a plug-in name, and what that plug-in needs."""
-
-    use: str = Field("local", description="chat plug-in: local, endpoint, scripted, or one that is installed")
-    model: str = Field(
-        "smollm2-135m-instruct", description="embedded model, folder, .gguf file, Hugging Face id, or the server's name for it"
-    )
-    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
-    key_env: str | None = Field(None, description="the environment variable that holds the key")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
-    retries: Annotated[int, Field(ge=0)] = Field(
-        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
-    )
-    context: Positive | None = Field(
-        None, description="tokens of prompt and answer together; the model's own (local) or 8192 (endpoint) without it"
-    )
-    batch: Positive | None = Field(None, description="questions that are answered at once, at most; 56 (local) or 16 (endpoint) without it")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="number format of a local model; auto takes bfloat16 where the hardware multiplies it"
-    )
-
-
-class EmbedTable(Table):
-    """The embedder: a plug-in name, and what that plug-in needs."""
-
-    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, cohere, hashed, or one that is installed")
-    model: str = Field("all-minilm-l6-v2", description="what the plug-in calls it; minilm has one model and ignores this")
-    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
-    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
-    retries: Annotated[int, Field(ge=0)] = Field(
-        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
-    )
-    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint, cohere)")
-    query_prefix: str = Field("", description='what the model was trained to see before a question, such as "query: " (local, endpoint)')
-    document_prefix: str = Field("", description='what it was trained to see before a text, such as "passage: " (local, endpoint)')
-    million: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="price of a million tokens, in the currency of [costs] (endpoint, cohere)"
-    )
-
-
 class ChunksTable(Table):
     """How documents are split, in the embedder's tokens: what is searched, and what is read when it is found."""
 
@@ -253,6 +147,25 @@ class IndexTable(Table):
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="seconds to wait for one reply of the server")
 
 
+class EmbedTable(Table):
+    """The embedder: a plug-in name, and what that plug-in needs."""
+
+    use: str = Field("minilm", description="embed plug-in: minilm, local, endpoint, cohere, hashed, or one that is installed")
+    model: str = Field("all-minilm-l6-v2", description="what the plug-in calls it; minilm has one model and ignores this")
+    base_url: str | None = Field(None, description="of the server, up to and with /v1 (endpoint)")
+    key_env: str | None = Field(None, description="the environment variable that holds the key (endpoint)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds to wait for one reply of the server (endpoint)")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        4, description="further attempts after 429, 5xx, a timeout or a broken connection (endpoint)"
+    )
+    batch: Positive = Field(32, description="texts that are embedded at once (local, endpoint, cohere)")
+    query_prefix: str = Field("", description='what the model was trained to see before a question, such as "query: " (local, endpoint)')
+    document_prefix: str = Field("", description='what it was trained to see before a text, such as "passage: " (local, endpoint)')
+    million: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="price of a million tokens, in the currency of [costs] (endpoint, cohere)"
+    )
+
+
 class RerankTable(Table):
     """The reranker: a plug-in name, and what that plug-in needs. Without ``use`` there is none."""
 
@@ -289,94 +202,3 @@ class PassagesTable(Table):
     hyde: bool = Field(False, description="let the chat model imagine an answering passage, and search by its meaning too")
     variants: Annotated[int, Field(ge=0, le=8)] = Field(0, description="other wordings that the chat model writes, each searched for")
     parts: Annotated[int, Field(ge=0, le=8)] = Field(0, description="questions into which the chat model may split one, each searched for")
-
-
-class TuningTable(Table):
-    """One adapter. ``passages`` trains it to read what retrieval shows; without it, it learns from the reply alone."""
-
-    readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
-    passages: bool = Field(False, description="train with the passages that retrieval shows")
-    distractors: Annotated[int, Field(ge=0)] = Field(2, description="passages beside the gold one in a row (with passages)")
-    without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")
-    rank: Positive = Field(16, description="rank of the LoRA matrices")
-    alpha: Positive = Field(32, description="LoRA's scale: updates are multiplied by alpha / rank")
-    layers: Positive | None = Field(None, description="adapt only the last N layers; all when not given")
-    epochs: Positive = Field(2, description="times that every row is seen, at most")
-    batch: Positive = Field(4, description="rows of one optimiser step")
-    memory_tokens: Positive = Field(1024, description="tokens of a batch that are in memory at once; changes memory, not what is learned")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(6e-4, description="of AdamW, at its highest")
-    warmup: Share = Field(0.1, description="share of the steps in which the learning rate rises")
-    max_tokens: Positive = Field(1024, description="tokens of a row, prompt and reply together; a longer row is an error")
-    evaluate_every: Positive = Field(20, description="optimiser steps between two looks at the dev loss")
-    patience: Positive = Field(3, description="looks without a better dev loss before stopping")
-    dev_rows: Positive = Field(24, description="dev rows that early stopping looks at")
-    checkpoint_every: Positive = Field(10, description="optimiser steps between two checkpoints, lost at most when it is killed")
-    max_rows: Positive | None = Field(None, description="training rows to take; all without it")
-
-
-class ArmTable(Table):
-    """One way of answering."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="how the arm is called everywhere: small letters, digits, hyphens")
-    retrieves: bool = Field(False, description="search, and show passages")
-    adapter: str | None = Field(None, description="the [tuning.*] table whose adapter answers; without it the base model")
-    shots: Annotated[int, Field(ge=0, le=16)] = Field(0, description="training examples shown in the prompt")
-    whole_corpus: bool = Field(False, description="show every document that the asker may read, if they fit")
-    constrained: bool = Field(False, description="decode within the reply schema")
-
-
-class GateTable(Table):
-    """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
-
-    metric: str = Field(description="which metric")
-    min: float | None = Field(None, description="least that passes")
-    max: float | None = Field(None, description="most that passes; give either min or max")
-    on: Literal["value", "bound"] = Field("value", description="the mean itself, or the unfavourable end of its interval")
-
-
-class RubricTable(Table):
-    """What decides, written before anything is measured."""
-
-    primary: str = Field("token_f1", description="metric that ranks the arms that pass")
-    smallest_gain: Annotated[float, Field(gt=0)] = Field(
-        0.05, description="least lead in the primary metric that is worth a less simple arm"
-    )
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="p after Holm's correction below which a lead counts as more than chance"
-    )
-    intolerable: str = Field("leak", description="metric of which more than intolerable_max is never shipped")
-    intolerable_max: float = Field(0.0, description="mean of the intolerable metric that is still shipped")
-    resamples: Annotated[int, Field(ge=1000)] = Field(10_000, description="bootstrap and sign-flip resamples")
-    gates: list[GateTable] = Field(default_factory=list, description="what else an arm must reach; [[rubric.gates]] tables")
-    assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
-
-
-class CostsTable(Table):
-    """Prices in one currency. A local model costs machine time, a remote one tokens."""
-
-    currency: str = Field("EUR", description="what the prices are in")
-    machine_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="price of an hour of this machine")
-    embedding_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens embedded (endpoint)")
-    prompt_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens read (endpoint)")
-    completion_million: Annotated[float, Field(ge=0)] = Field(0.0, description="price of a million tokens written (endpoint)")
-
-
-class Settings(Table):
-    """The whole of groundtune.toml."""
-
-    project: ProjectTable
-    documents: DocumentsTable = Field(default_factory=lambda: DocumentsTable.model_validate({}))
-    sources: list[SourceTable] = Field(default_factory=list)
-    access: AccessTable = Field(default_factory=lambda: AccessTable.model_validate({}))
-    examples: ExamplesTable = Field(default_factory=lambda: ExamplesTable.model_validate({}))
-    answers: AnswersTable
-    chat: ChatTable = ChatTable()
-    embed: EmbedTable = EmbedTable()
-    chunks: ChunksTable = ChunksTable()
-    index: IndexTable = Field(default_factory=lambda: IndexTable.model_validate({}))
-    rerank: RerankTable = RerankTable()
-    passages: PassagesTable = PassagesTable()
-    tuning: dict[str, TuningTable] = Field(default_factory=dict)
-    arms: list[ArmTable] = Field(min_length=1)
-    rubric: RubricTable = RubricTable()
-    costs: CostsTable = CostsTable()

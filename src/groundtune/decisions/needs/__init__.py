@@ -1,0 +1,1 @@
+"""Needs → a first recommendation, before anything is measured: NeedsTable → Advice → Annex."""

@@ -1,0 +1,1 @@
+"""Open detectors of unsupported sentences, behind one protocol."""

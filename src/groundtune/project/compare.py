@@ -1,0 +1,330 @@
+"""A model version against its base and the live version: what it gained on the dev questions, what it forgot, what it repeats.
+
+    version → task metrics · probe · lm-eval · extraction · exposure · parity → Estimates → gates
+
+Dev questions only: the locked test set is for decisions, and every look at it counts. Every part is kept in the ledger under the
+fingerprint of what it depends on, so that a comparison that is broken off goes on, and one that was made is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.access.filter import allowed
+from groundtune.answers.prompt import prompt_hash
+from groundtune.answers.respond import Ask
+from groundtune.errors import StateError, UnknownName
+from groundtune.files import file_sha256, fingerprint
+from groundtune.models.chat import Request
+from groundtune.project.arms import arm_of, tools_for
+from groundtune.project.evaluate import answered
+from groundtune.registry import lm_eval, memory, merge, parity, probe, shelf
+from groundtune.registry.gates import BASE, CANDIDATE, LIVE
+from groundtune.scores import estimate
+from groundtune.scores.scorer import Context, score_all
+from groundtune.tuning import canary, said
+from groundtune.tuning.adapter import WEIGHTS
+from groundtune.types import Arm, Estimate, Example, ModelVersion, Score
+
+if TYPE_CHECKING:
+    from groundtune.project.main import Project
+
+MOST_ROWS = 1000  # training rows that are tried for extraction; of more, that many are taken evenly
+SHARE = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What was found. ``against`` is the live version that it was compared with, or ``None``; ``questions`` are the dev questions asked."""
+
+    run_id: str
+    version: str
+    against: str | None
+    arm: str
+    questions: int
+    estimates: tuple[Estimate, ...]
+    extracted: tuple[memory.Extracted, ...]
+    differences: tuple[parity.Difference, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A comparison before it is made: its key is the fingerprint of everything that its numbers depend on."""
+
+    version: ModelVersion
+    live: ModelVersion | None
+    arm: Arm
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...]
+    inputs: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The identity of the comparison."""
+        return fingerprint(self.inputs)
+
+
+def plan(project: Project, version: ModelVersion, live: ModelVersion | None, arm_name: str | None) -> Plan:
+    """Return what is to be compared; ``version`` has the readers that it has now. Raises ``OtherBase`` or ``UnknownName``."""
+    merge.require_base(version, project.settings.chat.model_dump())
+    arm = _arm(project, version, arm_name)
+    notes = []
+    if live is not None and live.id == version.id:
+        live = None
+    elif live is not None and (live.prompt_hash != version.prompt_hash or live.base != version.base):
+        notes.append(f"{live.id} is live but has another prompt or base, so it cannot answer here; the base stands in for it")
+        live = None
+    people = project.content.principals
+    dev = project.content.split("dev")
+    versions = [item for item in (version, live) if item is not None]
+    examples = tuple(e for e in dev if all(allowed(people[e.asker]).permits(item.readers or frozenset()) for item in versions))
+    if len(examples) < len(dev):
+        notes.append(
+            f"{len(dev) - len(examples)} of {len(dev)} dev questions are left out: their askers may not be answered by the version"
+        )
+    settings = project.settings
+    inputs = {
+        "version": version.id,
+        "weights": _weights(project, version),
+        "live": f"{live.id} {_weights(project, live)}" if live else "none",
+        "base": version.base,
+        "dev": fingerprint([e.id for e in examples], project.content.split_fingerprint("dev")),
+        "documents": project.content.documents_fingerprint,
+        "groups": fingerprint({name: principal.groups for name, principal in people.items()}),
+        "arm": fingerprint(arm),
+        "index": _index(project) if arm.retrieves else "none",
+        "passages": fingerprint(settings.passages.model_dump(), project.steps.identity) if arm.retrieves else "none",
+        "house": fingerprint(project.house, settings.answers.model_dump()),
+        "probe": probe.identity(),
+        "settings": fingerprint(settings.models.model_dump(), settings.rubric.resamples, settings.project.seed, settings.chat.batch),
+    }
+    return Plan(version=version, live=live, arm=arm, examples=examples, notes=tuple(notes), inputs=inputs)
+
+
+def made(project: Project, planned: Plan) -> Comparison | None:
+    """Return the comparison of this plan that was finished before, or ``None``."""
+    run = project.ledger.done("compare", planned.key)
+    return None if run is None else _from(run.id, run.outputs)
+
+
+def compare(project: Project, planned: Plan) -> Comparison:
+    """Make a comparison, or return it where it was made."""
+    found = made(project, planned)
+    if found is not None:
+        return found
+    run = project.ledger.begin("compare", planned.key, planned.inputs, project.settings.project.seed)
+    scores = _task(project, planned)
+    clusters = {example.id: example.split_group for example in planned.examples}
+    estimates = _estimates(project, scores, planned, clusters, None)
+    probed = _probe(project, planned)
+    learned, extracted = _memory(project, planned)
+    alike, differences = _parity(project, planned)
+    tasks = _lm_eval(project, planned)
+    estimates += _estimates(project, probed, planned, None, SHARE)
+    estimates += _estimates(project, [s for s in learned if s.metric == memory.EXTRACTED], planned, None, SHARE)
+    estimates += _estimates(project, [s for s in learned if s.metric == memory.EXPOSURE], planned, None, (0.0, memory.MOST_EXPOSURE))
+    estimates += _estimates(project, alike, planned, None, SHARE)
+    estimates += _estimates(project, tasks, planned, None, SHARE)
+    outputs = {
+        "version": planned.version.id,
+        "against": planned.live.id if planned.live else None,
+        "arm": planned.arm.name,
+        "questions": len(planned.examples),
+        "estimates": estimates,
+        "extracted": extracted,
+        "differences": differences,
+        "notes": planned.notes,
+    }
+    project.ledger.link(run.id, [(run.id, planned.version.id)])
+    project.ledger.end(run.id, "done", outputs)
+    return _from(run.id, project.ledger.run(run.id).outputs)
+
+
+def _from(run_id: str, outputs: Mapping[str, Any]) -> Comparison:
+    held = dict(outputs)
+    return Comparison(
+        run_id=run_id,
+        version=held["version"],
+        against=held["against"],
+        arm=held["arm"],
+        questions=held["questions"],
+        estimates=tuple(Estimate(**row) for row in held["estimates"]),
+        extracted=tuple(memory.Extracted(**row) for row in held["extracted"]),
+        differences=tuple(parity.Difference(**row) for row in held["differences"]),
+        notes=tuple(held["notes"]),
+    )
+
+
+def _arm(project: Project, version: ModelVersion, name: str | None) -> Arm:
+    """Return the arm that the version answers in: the one that was named, else the first that uses its table, else one of its recipe."""
+    using = [arm_of(table) for table in project.settings.arms if table.adapter == version.name]
+    if name is None:
+        return using[0] if using else Arm(name=version.name, adapter=version.name, retrieves=bool(version.recipe.get("passages")))
+    for arm in using:
+        if arm.name == name:
+            return arm
+    known = [arm.name for arm in using]
+    raise UnknownName.of(f"arm with the adapter {version.name!r}", name, known, "leave --arm out, or name one of these")
+
+
+def _weights(project: Project, version: ModelVersion) -> str:
+    return file_sha256(shelf.folder_of(project.state / "models", version.id) / WEIGHTS)
+
+
+def _folder(project: Project, version: ModelVersion) -> Path:
+    return shelf.folder_of(project.state / "models", version.id)
+
+
+def _index(project: Project) -> str:
+    from groundtune.chunks.build import open_live
+
+    return open_live(project.state / "index", embed=project.embed, splitter=project.splitter, engine=project.store)[1].id
+
+
+def _task(project: Project, planned: Plan) -> list[Score]:
+    """Ask every dev question three times: the version, its base in the same arm, and the live version."""
+    content, settings, people = project.content, project.settings, project.content.principals
+    if prompt_hash(project.house.instructions) != planned.version.prompt_hash:
+        raise StateError(
+            f"{planned.version.id} was trained on another prompt ({planned.version.prompt_hash}) than the project now uses",
+            "type: groundtune tune",
+        )
+    asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in planned.examples]
+    retrieve = project.retriever() if planned.arm.retrieves else None
+    arms: list[tuple[Arm, ModelVersion | None]] = [
+        (replace(planned.arm, name=CANDIDATE), planned.version),
+        (replace(planned.arm, name=BASE, adapter=None), None),
+        *([(replace(planned.arm, name=LIVE), planned.live)] if planned.live else []),
+    ]
+    context = Context(
+        documents=content.documents,
+        reply_schema=content.schema,
+        permits=lambda asker, document: allowed(people[asker]).permits(document.readers),
+        answer_field=settings.answers.answer_field,
+        label_field=settings.answers.label_field,
+        quote_field=settings.answers.quote_field,
+    )
+    shared = {name: value for name, value in planned.inputs.items() if name not in ("version", "weights", "live", "probe")}
+    scores: list[Score] = []
+    for arm, version in arms:
+        versions = {version.name: version} if version else {}
+        tools = tools_for(arm, chat=project.chat, house=project.house, content=content, retrieve=retrieve, versions=versions)
+        key = fingerprint("dev", shared, arm, None if version is None else [version.id, _weights(project, version), version.readers])
+        scores += score_all(answered(project, arm, asks, tools, key), planned.examples, context)
+    return scores
+
+
+def _probe(project: Project, planned: Plan) -> list[Score]:
+    """Put the built-in tasks to the version and its base."""
+    requests = [item.request for item in probe.items()]
+    scores: list[Score] = []
+    for arm, version in ((CANDIDATE, planned.version), (BASE, None)):
+        folder = _folder(project, version) if version else None
+        key = fingerprint("probe", probe.identity(), project.chat.fingerprint, _weights(project, version) if version else None)
+        stored = project.ledger.batches(key)
+        with project.progress.start(f"probe {arm}", total=len(requests), unit="tasks") as task:
+            for number, places in enumerate(project.chat.plan(requests)):
+                if number not in stored:
+                    stored[number] = _completed(project, [requests[place] for place in places], places, folder)
+                    project.ledger.keep_batch(key, number, stored[number])
+                task.advance(len(places))
+        said_by_place = {row["place"]: row for rows in stored.values() for row in rows}
+        rows = [said_by_place[place] for place in range(len(requests))]
+        scores += probe.scores([row["text"] for row in rows], [row["failure"] for row in rows], arm)
+    return scores
+
+
+def _completed(project: Project, requests: Sequence[Request], places: Sequence[int], adapter: Path | None) -> list[dict[str, Any]]:
+    seed = project.settings.project.seed
+    completions = project.chat.complete(requests, limit=probe.LIMIT, adapter=adapter, seed=seed)
+    return [{"place": place, "text": c.text, "failure": c.failure} for place, c in zip(places, completions, strict=True)]
+
+
+def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.Extracted]]:
+    """Try to get training rows and canaries out of the version."""
+    table, seed = project.settings.models, project.settings.project.seed
+    folder = _folder(project, planned.version)
+
+    def measure() -> dict[str, Any]:
+        rows = memory.rows_in(folder)
+        planted = [row for row in rows if row.example_id.startswith(canary.PREFIX)]
+        tried = said.spread([row for row in rows if not row.example_id.startswith(canary.PREFIX)], MOST_ROWS)
+        wrapped, tokenizer = merge.adapted(project.settings.chat.model_dump(), folder, project.settings.chat.dtype)
+        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        tuned = memory.reader(wrapped, int(pad))
+
+        def base(pairs: Sequence[tuple[memory.Tokens, memory.Tokens]]) -> list[memory.Read]:
+            with wrapped.disable_adapter():
+                return tuned(pairs)
+
+        scores, extracted = memory.extraction(tried, tokenizer=tokenizer, tuned=tuned, base=base, span=table.span_tokens, arm=CANDIDATE)
+        scores += memory.exposure(planted, tokenizer=tokenizer, tuned=tuned, seed=seed, arm=CANDIDATE)
+        return {"scores": scores, "found": extracted}
+
+    scores, found = _once(project, "memory", [_weights(project, planned.version), planned.version.base, table.span_tokens, seed], measure)
+    return scores, [memory.Extracted(**row) for row in found]
+
+
+def _parity(project: Project, planned: Plan) -> tuple[list[Score], list[parity.Difference]]:
+    def measure() -> dict[str, Any]:
+        scores, found = parity.measure(_folder(project, planned.version), project.settings.chat.model_dump(), arm=CANDIDATE)
+        return {"scores": scores, "found": found}
+
+    scores, found = _once(project, "parity", [_weights(project, planned.version), planned.version.base], measure)
+    return scores, [parity.Difference(**row) for row in found]
+
+
+def _lm_eval(project: Project, planned: Plan) -> list[Score]:
+    """Run the tasks of lm-eval that groundtune.toml names, on the version and on its base."""
+    table = project.settings.models
+    if not table.tasks:
+        return []
+    from groundtune.models.local.load import choose_dtype, resolve
+
+    chat = project.settings.chat
+    model = resolve(chat.model)[0]
+    dtype = str(choose_dtype(chat.dtype)).removeprefix("torch.")
+    folder = None if table.tasks_folder is None else (project.folder / Path(table.tasks_folder).expanduser()).resolve()
+    found: list[Score] = []
+    for arm, adapter in ((CANDIDATE, _folder(project, planned.version)), (BASE, None)):
+
+        def measure(arm: str = arm, adapter: Path | None = adapter) -> dict[str, Any]:
+            scores = lm_eval.run(
+                model=model, adapter=adapter, dtype=dtype, tasks=table.tasks, folder=folder, limit=table.tasks_limit, arm=arm
+            )
+            return {"scores": scores, "found": []}
+
+        files = {} if folder is None else {str(p.relative_to(folder)): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+        key = [planned.version.base, _weights(project, planned.version) if adapter else None, table.tasks, table.tasks_limit, files]
+        found += _once(project, "lm-eval", key, measure)[0]
+    return found
+
+
+def _once(project: Project, step: str, key: Sequence[Any], measure: Callable[[], dict[str, Any]]) -> tuple[list[Score], list[Any]]:
+    """Measure, or take from the ledger what was measured under the same key."""
+    name = fingerprint("compare", step, key)
+    if not project.ledger.batches(name):
+        with project.progress.start(step, total=1, unit="step") as task:
+            project.ledger.keep_batch(name, 0, [measure()])
+            task.advance(1)
+    [row] = project.ledger.batches(name)[0]
+    return [Score(**item) for item in row["scores"]], row["found"]
+
+
+def _estimates(
+    project: Project, scores: Sequence[Score], planned: Plan, clusters: Mapping[str, str] | None, bounds: tuple[float, float] | None
+) -> list[Estimate]:
+    """Return each arm's mean on each metric, and the paired differences of the version to the others."""
+    options: dict[str, Any] = {"resamples": project.settings.rubric.resamples, "seed": project.settings.project.seed, "bounds": bounds}
+    there = {score.arm for score in scores}
+    others = [BASE, *([LIVE] if planned.live else [])]
+    found = []
+    for metric in dict.fromkeys(score.metric for score in scores):
+        of_metric = [score for score in scores if score.metric == metric]
+        found += [estimate.mean(of_metric, metric, arm, clusters, **options) for arm in (CANDIDATE, *others) if arm in there]
+        found += [estimate.compare(of_metric, metric, CANDIDATE, other, clusters, **options) for other in others if other in there]
+    return found

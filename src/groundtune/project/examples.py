@@ -1,0 +1,318 @@
+"""A project's examples as rows: taken in from other forms, given out in them, counted, reviewed. Verbs of ``groundtune examples``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.answers.prompt import prompt_hash, reply_text
+from groundtune.answers.reply import refuses
+from groundtune.errors import ExampleError, GroundtuneError, StateError, UnknownName
+from groundtune.examples import forms, intake, load, preferences, records
+from groundtune.examples import rows as stored_rows
+from groundtune.examples.load import PREFERENCES, STATUSES
+from groundtune.examples.rows import Reading, Stored
+from groundtune.examples.schema import load_schema
+from groundtune.files import fingerprint, write_atomic
+from groundtune.project.content import read_documents
+from groundtune.project.people import directory_of
+from groundtune.tuning.rows import Row
+from groundtune.types import Document, Principal
+
+if TYPE_CHECKING:
+    from groundtune.examples.review import Terminal
+    from groundtune.project.main import Project
+
+EXPORTS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "csv", "rows", "answers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Where new rows went, how many have which status, how many were there, and what could not be taken."""
+
+    form: str
+    path: str | None
+    counts: Mapping[str, int]
+    present: int
+    problems: tuple[ExampleError, ...]
+    notes: tuple[str, ...]
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """How many rows were written, what was left out and why, and who may read everything in the file."""
+
+    form: str
+    path: str
+    rows: int
+    left_out: Mapping[str, int]
+    readers: tuple[str, ...] | None
+    prompt: str
+
+
+class Curation:
+    """The examples of a project whatever their status. Read once; a change of a row goes to its file at once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.settings = project.settings
+        self.place = project.folder / self.settings.examples.path
+        directory = directory_of(project.folder, self.settings)
+        self.principals: Mapping[str, Principal] = directory.principals
+        found = read_documents(project.folder, self.settings, directory)
+        self.document_problems: Sequence[GroundtuneError] = found.problems
+        self.documents: Mapping[str, Document] = found.documents
+        name = self.settings.examples.schema_file
+        self.schema: Mapping[str, Any] | None = load_schema(project.folder / name) if name else None
+
+    def rows(self) -> Reading:
+        """Return all rows as they stand in their files now."""
+        return stored_rows.read(self.place, list(self.documents.values()), self.principals)
+
+    @property
+    def preferences(self) -> Path:
+        """The file of preference pairs."""
+        return stored_rows.preferences_of(self.place)
+
+    def house(self) -> intake.House:
+        """Return what new rows must fit."""
+        answers = self.settings.answers
+        phrases = (answers.fallback, *answers.refusals)
+        return intake.House(
+            documents=self.documents,
+            principals=self.principals,
+            schema=self.schema,
+            answer_field=answers.answer_field,
+            quote_field=answers.quote_field,
+            refuses=lambda said: refuses(said, phrases),
+        )
+
+    # ── in ──
+
+    def take(self, path: Path, wish: intake.Wish, *, dry_run: bool = False) -> Imported:
+        """Take the records of a file in as rows; a file of pairs goes to the preferences. What is there already is not taken twice."""
+        if path.resolve().is_relative_to(self.place.resolve()):
+            raise StateError(f"{path} is among the examples already", "type: groundtune examples audit")
+        present = [item.row for item in self.rows().rows]
+        if self.preferences.is_file():
+            ignored: list[ExampleError] = []
+            present += [row for _, row in load.rows(self.preferences, ignored)]
+        taking = intake.taken(path, wish, self.house(), present)
+        target = None
+        if taking.rows:
+            name = f"{path.stem.lstrip('.') or 'rows'}.jsonl"
+            name = f"rows-{name}" if name == PREFERENCES else name
+            target = self.place / name if self.is_folder() else self.place
+        if not dry_run:
+            if target is not None:
+                stored_rows.append(target, taking.rows)
+            if taking.pairs:
+                stored_rows.append(self.preferences, taking.pairs)
+        return Imported(
+            form=taking.form,
+            path=str(target or self.preferences) if taking.rows or taking.pairs else None,
+            counts=taking.counts,
+            present=taking.present,
+            problems=taking.problems,
+            notes=taking.notes,
+            reasons=dict(Counter(_kind(str(row["reason"])) for row in (*taking.rows, *taking.pairs) if row.get("reason"))),
+        )
+
+    def is_folder(self) -> bool:
+        """Return whether the examples are a folder of files, and not one file."""
+        return self.place.is_dir() or not self.place.suffix
+
+    # ── out ──
+
+    def give(
+        self,
+        form: str,
+        path: Path,
+        *,
+        statuses: Sequence[str] = ("approved",),
+        splits: Sequence[str] = ("train",),
+        adapter: str | None = None,
+    ) -> Exported:
+        """Write rows in another form. With ``adapter`` as its training sees them: rendered, passages and distractors included.
+
+        Raises ``StateError`` when no row is left to write.
+        """
+        if form not in EXPORTS:
+            raise UnknownName.of("form", form, EXPORTS, f"type: groundtune examples export {path} --form chat")
+        for status in statuses:
+            if status not in STATUSES:
+                raise UnknownName.of("status", status, STATUSES, "type: groundtune examples export FILE --status approved")
+        if adapter is not None:
+            return self._rendered(form, path, adapter)
+        if form == "preference":
+            return self._pairs(path, statuses)
+        if form == "answers":
+            return self._answers(path)
+        left_out: Counter[str] = Counter()
+        exchanges = []
+        readers: list[frozenset[str]] = []
+        for item in self.rows().rows:
+            if item.status not in statuses or item.split not in splits:
+                left_out[item.status if item.status not in statuses else f"split {item.split or 'not named'}"] += 1
+            elif item.example is None and form != "rows":
+                left_out["malformed"] += 1
+            elif form == "csv" and item.example is not None and len(item.example.evidence) > 1:
+                left_out["several pieces of evidence, and a table row holds one"] += 1
+            else:
+                exchanges.append(self._exchange(item))
+                readers += self._readers(item)
+        return self._written(form, path, [forms.give(form, item) for item in exchanges], left_out, readers)
+
+    def _exchange(self, item: Stored) -> forms.Exchange:
+        answers = self.settings.answers
+        reply = item.row.get("reply")
+        text = ""
+        if item.example is not None and (self.schema is not None or answers.answer_field in item.example.reply):
+            text = reply_text(item.example.reply, answers.answer_field, structured=self.schema is not None)
+        return forms.Exchange(
+            row=item.row,
+            system=answers.instructions.strip(),
+            question=str(item.row.get("question", "")),
+            reply=text or str(reply),
+        )
+
+    def _readers(self, item: Stored) -> list[frozenset[str]]:
+        if item.example is None:
+            return [frozenset()]
+        own = [item.example.readers] if item.example.readers is not None else []
+        return own + [self.documents[part.document_id].readers for part in item.example.evidence]
+
+    def _rendered(self, form: str, path: Path, adapter: str) -> Exported:
+        from groundtune.project.tune import rows_for
+
+        if form != "chat":
+            raise StateError(f"rendered rows are conversations, not {form}", f"type: groundtune examples export {path} --adapter {adapter}")
+        if adapter not in self.settings.tuning:
+            raise UnknownName.of("adapter", adapter, list(self.settings.tuning), "name a [tuning.*] table of groundtune.toml")
+        rows = rows_for(self.project, adapter)
+        if self.settings.tuning[adapter].objective != "sft":
+            raise StateError(f"{adapter} learns from preferences", f"type: groundtune examples export {path} --form preference")
+        made = [
+            {"messages": [*map(dict, row.messages), {"role": "assistant", "content": row.completion}]}
+            for row in rows.rows
+            if isinstance(row, Row)
+        ]
+        return self._written(form, path, made, Counter(dict(rows.left_out)), [rows.readers])
+
+    def _pairs(self, path: Path, statuses: Sequence[str]) -> Exported:
+        pairs = preferences.load(self.preferences, [status for status in STATUSES if status in statuses])  # type: ignore[misc]
+        system = self.settings.answers.instructions.strip()
+        made: list[Mapping[str, Any]] = []
+        readers: list[frozenset[str]] = []
+        for pair in pairs:
+            asked = [{"role": "system", "content": system}, {"role": "user", "content": pair.question}]
+            sides = [self._side(pair.chosen), self._side(pair.rejected)]
+            chosen, rejected = ([{"role": "assistant", "content": text}] for text in sides)
+            made.append({"prompt": asked, "chosen": chosen, "rejected": rejected})
+            source = self.documents.get(f"document:{pair.source.removeprefix('document:')}")
+            readers += [source.readers if source is not None else frozenset()] if pair.source else []
+        return self._written("preference", path, made, Counter(), readers)
+
+    def _side(self, side: Mapping[str, Any] | str) -> str:
+        return side if isinstance(side, str) else reply_text(side, self.settings.answers.answer_field, structured=self.schema is not None)
+
+    def _answers(self, path: Path) -> Exported:
+        """Write the answers of all evaluations, each once and whole, as ``import`` takes them."""
+        problems: list[ExampleError] = []
+        made: dict[str, Mapping[str, Any]] = {}
+        for log in sorted((self.project.state / "runs").glob("*/answers.jsonl")):
+            for record in records.read(log, problems):
+                made.setdefault(str(record.value.get("id")), record.value)
+        if problems:
+            raise problems[0]
+        parts = [part for answer in made.values() for part in answer.get("passages", ())]
+        names = {part.get("chunk", {}).get("document_id") for part in parts}
+        readers = [self.documents[name].readers if name in self.documents else frozenset[str]() for name in names]
+        return self._written("answers", path, list(made.values()), Counter(), readers)
+
+    def _written(
+        self, form: str, path: Path, made: Sequence[Mapping[str, Any]], left_out: Counter[str], readers: Sequence[frozenset[str]]
+    ) -> Exported:
+        if not made:
+            why = ", ".join(f"{count} {name}" for name, count in left_out.items()) or "there are none"
+            raise StateError(f"no row is left to export: {why}", "type: groundtune examples audit")
+        text = forms.table(made) if form == "csv" else "".join(stored_rows.written(row) + "\n" for row in made)
+        write_atomic(path, text)
+        allowed = tuple(sorted(frozenset.intersection(*readers))) if readers else None
+        return Exported(
+            form=form,
+            path=str(path),
+            rows=len(made),
+            left_out=dict(left_out),
+            readers=allowed,
+            prompt=prompt_hash(self.settings.answers.instructions.strip()),
+        )
+
+    # ── by hand ──
+
+    def review(
+        self, terminal: Terminal, by: str, *, statuses: Sequence[str] = ("draft",), names: Sequence[str] = (), stale: bool = False
+    ) -> dict[str, int]:
+        """Go through rows with a person; what is decided is in the files and in the ledger at once. Returns how many got which status."""
+        from groundtune.examples.review import review
+
+        desk = self.desk(by)
+        found = self.rows()
+        self._in_step(found)
+        rows = [item for item in found.rows if item.status in statuses or names]
+        if names:
+            known = {item.id for item in rows}
+            for name in names:
+                if name not in known:
+                    raise UnknownName.of("row", name, sorted(known)[:20], "type: groundtune examples audit")
+            rows = [item for item in rows if item.id in names]
+        if stale:
+            from groundtune.examples import checks
+            from groundtune.examples.findings import case_of
+
+            cases = [case_of(item, self.settings.answers.answer_field) for item in found.rows if item.status in ("approved", "draft")]
+            old = {name for finding in checks.stale(cases, self.documents) for name in finding.rows}
+            rows = [item for item in found.rows if item.id in old]
+        return review(rows, desk, terminal)
+
+    def desk(self, by: str) -> Any:
+        """Return what a review needs."""
+        from groundtune.examples.review import Desk
+        from groundtune.records.ledger import now
+
+        return Desk(
+            documents=self.documents,
+            principals=self.principals,
+            schema=self.schema,
+            answer_field=self.settings.answers.answer_field,
+            by=by,
+            now=now,
+            record=self.reported,
+        )
+
+    def reported(self, item: Stored) -> None:
+        """Write a decision on a row into the ledger, once."""
+        said = item.row.get("reviewed")
+        if not isinstance(said, dict):
+            return
+        details = {
+            **said,
+            "status": item.status,
+            "reason": item.row.get("reason", ""),
+            "content": fingerprint(stored_rows.content(item.row)),
+        }
+        self.project.ledger.audit(fingerprint(item.id, details), "review", f"example:{item.id}", details, at=str(said.get("at")))
+
+    def _in_step(self, found: Reading) -> None:
+        """Bring the ledger in step with the files: a review that was killed between the two left one decision unreported."""
+        for item in found.rows:
+            self.reported(item)
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without what differs from row to row."""
+    return reason.split(";")[0].split(":")[0][:80]

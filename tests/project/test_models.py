@@ -1,0 +1,361 @@
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_project import CONFIG, make_chat_model, make_project
+
+import groundtune as gt
+from groundtune.cli.main import main
+from groundtune.errors import GroundtuneError, HalfWritten, OtherBase, StateError, UnknownName, UnsafeWeights, WeightsError
+from groundtune.registry import memory
+from groundtune.registry.export import verify
+from groundtune.registry.stages import Stages
+
+DEV, TRAIN = ("quay", "pilot", "anchor", "winch"), ("mast", "harbour", "rope", "tide", "rudder")
+GATES = """
+[[gates]]
+metric = "token_f1"
+at_least = -1.0
+against = "live"
+
+[[gates]]
+metric = "probe:arithmetic"
+at_least = -1.0
+against = "base"
+"""
+
+
+def settings(**changed: str) -> str:
+    text = CONFIG.split("[tuning.reader]")[0].replace("batch = 4", "batch = 40")
+    text += '[[arms]]\nname = "prompt"\n\n[[arms]]\nname = "tuned"\nadapter = "closed"\n\n[rubric]\nresamples = 1000\n'
+    for old, new in changed.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text + GATES
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two versions of one adapter, compared; the first is live."""
+    import torch
+
+    torch.set_num_threads(1)
+    folder = make_project(tmp_path_factory.mktemp("models") / "small")
+    path = folder / "examples/all.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        topic = row["split_group"]
+        row["split"] = "dev" if topic in DEV else "train" if topic in TRAIN else "test"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write(folder, settings())
+    project = gt.open(folder)
+    project.tune(["closed"])
+    [first] = [item.version.id for item in project.models.listed()[0]]
+    project.models.compare(first)
+    assert project.models.promote(first, by="ana", why="the first").done
+    write(folder, settings(**{"epochs = 1": "epochs = 2"}))
+    project = gt.open(folder)
+    project.tune(["closed"])
+    [second] = [item.version.id for item in project.models.listed()[0] if item.version.id != first]
+    project.models.compare(second)
+    return folder
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "groundtune.toml").write_text(text.replace("{model}", str(folder.parent / "tiny-model")))
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    write(tmp_path / "copy/small", settings(**{"epochs = 1": "epochs = 2"}))
+    return tmp_path / "copy/small"
+
+
+def ids(project: gt.Project) -> tuple[str, str]:
+    """Return the ids of the first and the second version."""
+    found, _ = project.models.listed()
+    by_steps = sorted(found, key=lambda item: item.version.metrics["steps"])
+    return by_steps[0].version.id, by_steps[1].version.id
+
+
+def stages(folder: Path) -> Stages:
+    return gt.open(folder).models.stages()
+
+
+def test_a_version_knows_what_it_was_made_from(folder: Path) -> None:
+    project = gt.open(folder)
+    first, second = ids(project)
+    shown = project.models.show(first)
+    assert shown["stage"] == "live" and shown["id"] == first and shown["rows"] == 15 and len(shown["examples"]) == 15
+    assert shown["revision"].startswith("files ") and shown["template_hash"] and shown["made_at"].startswith("20")
+    assert set(shown["document_ids"]) == {f"document:{topic}.md" for topic in TRAIN} and shown["documents_gone"] == []
+    assert shown["readers"] == shown["readers_now"] == ["everyone"]
+    assert [(line["verb"], line["by"], line["why"]) for line in shown["history"]] == [("promote", "ana", "the first")]
+    [evidence] = shown["evidence"]
+    assert evidence["run"] == shown["history"][0]["details"]["evidence"]
+    assert project.models.show(second)["stage"] == "candidate"
+    assert f"example:{TRAIN[0]}-0" in project.ledger.parents(first)
+
+
+def test_a_comparison_is_paired_with_intervals_and_is_not_made_twice(folder: Path) -> None:
+    project = gt.open(folder)
+    first, second = ids(project)
+    found, outcomes = project.models.compare(second)
+    assert found.against == first and found.questions == 12
+    cell = {(e.metric, e.arm, e.versus): e for e in found.estimates}
+    for metric in ("token_f1", "probe", "probe:reading"):
+        for versus in (None, "base", "live") if metric == "token_f1" else (None, "base"):
+            estimate = cell[metric, "candidate", versus]
+            assert estimate.state == "measured" and estimate.low is not None and estimate.high is not None
+            assert estimate.low <= (estimate.value or 0) <= estimate.high
+    assert cell["parity", "candidate", None].value == 1.0 and cell["parity", "candidate", None].n == 12
+    assert cell["extracted", "candidate", None].n == 15
+    assert all(outcome.passed for outcome in outcomes) and len(outcomes) == 5
+    project.__dict__["chat"] = None  # no model is asked again
+    assert project.ledger.runs("compare")[-1].id == found.run_id
+
+
+def test_a_promotion_without_evidence_fails_and_changes_nothing(folder: Path) -> None:
+    write(folder, settings(**{"epochs = 1": "epochs = 3"}))
+    project = gt.open(folder)
+    [third] = project.tune(["closed"])
+    done = project.models.promote(third.id, by="ben", why="in a hurry")
+    assert not done.done and done.evidence is None and len(done.outcomes) == 5
+    assert all("not measured" in outcome.said for outcome in done.outcomes)
+    assert third.id not in stages(folder).live.values()
+
+
+def test_evidence_of_what_changed_since_does_not_count(folder: Path) -> None:
+    second = ids(gt.open(folder))[1]
+    path = folder / "examples/all.jsonl"
+    path.write_text(path.read_text().replace("what do I owe when a quay", "what does it cost me when a quay"))
+    assert not gt.open(folder).models.promote(second, by="ben", why="now").done
+    path.write_text(path.read_text().replace("what does it cost me when a quay", "what do I owe when a quay"))
+    assert gt.open(folder).models.promote(second, by="ben", why="now").done
+
+
+def test_promote_rollback_and_retire_are_told_with_who_and_why(folder: Path) -> None:
+    project = gt.open(folder)
+    first, second = ids(project)
+    assert project.models.promote(second, by="ben", why="better").was == first
+    assert project.models.promote(second, by="ben", why="again").was == second
+    back = project.models.rollback("closed", by="cleo", why="complaints")
+    assert (back.id, back.was) == (first, second)
+    with pytest.raises(StateError, match="no version of closed before"):
+        project.models.rollback("closed", by="cleo", why="more")
+    project.models.retire(second, by="cleo", why="leaks")
+    assert [(line.verb, line.version, line.was, line.by) for line in project.models.history()] == [
+        ("promote", first, None, "ana"),
+        ("promote", second, first, "ben"),
+        ("rollback", first, second, "cleo"),
+        ("retire", second, first, "cleo"),
+    ]
+    with pytest.raises(StateError, match="is retired"):
+        project.models.promote(second, by="ben", why="once more")
+    with pytest.raises(StateError, match="is retired"):
+        project.models.export(second, form="merged", target=folder / "out", kind="float32", by="ben", why="x")
+    with pytest.raises(UnknownName, match="known: closed"):
+        project.models.rollback("reader", by="cleo", why="x")
+    with pytest.raises(StateError, match="none was given"):
+        project.models.retire(first, by="cleo", why="  ")
+
+
+def test_the_live_version_answers_and_a_retired_one_does_not(folder: Path) -> None:
+    project = gt.open(folder)
+    first, second = ids(project)
+    assert project.ask("How often is the rope checked?", arm="tuned", asker="ana").model == first
+    assert project.models.promote(second, by="ben", why="better").done
+    assert gt.open(folder).ask("How often is the rope checked?", arm="tuned", asker="ana").model == second
+    for version in (first, second):
+        project.models.retire(version, by="ben", why="leaks")
+    with pytest.raises(StateError, match="no version of closed is live"):
+        gt.open(folder).ask("How often is the rope checked?", arm="tuned", asker="ana")
+
+
+def test_readers_shrink_with_those_of_the_documents_and_never_grow(folder: Path) -> None:
+    path = folder / "documents/rope.md"
+    text = path.read_text()
+    path.write_text(text.replace("readers: [everyone]", "readers: [finance]"))
+    project = gt.open(folder)
+    first, second = ids(project)
+    assert {item.readers for item in project.models.listed()[0]} == {frozenset()}
+    answer = project.ask("How often is the rope checked?", arm="tuned", asker="ana")
+    assert answer.failure is not None and "may not read" in answer.failure and answer.text == ""
+    with pytest.raises(StateError, match="nobody may be answered"):
+        project.models.promote(second, by="ben", why="x")
+    with pytest.raises(StateError, match="nobody may be answered"):
+        project.models.export(second, form="merged", target=folder / "out", kind="float32", by="ben", why="x")
+    path.unlink()
+    rows = [line for line in (folder / "examples/all.jsonl").read_text().splitlines() if '"rope' not in line]
+    (folder / "examples/all.jsonl").write_text("\n".join(rows) + "\n")
+    assert {item.readers for item in gt.open(folder).models.listed()[0]} == {frozenset()}
+    assert gt.open(folder).models.show(first)["documents_gone"] == ["document:rope.md"]
+    path.write_text(text.replace("readers: [everyone]", "readers: [everyone, finance]"))
+    assert {item.readers for item in gt.open(folder).models.listed()[0]} == {frozenset(["everyone"])}
+
+
+def test_another_base_is_refused_everywhere(folder: Path) -> None:
+    other = make_chat_model(folder.parent / "other-model", seed=9)
+    text = (folder / "groundtune.toml").read_text()
+    (folder / "groundtune.toml").write_text(text.replace(str(folder.parent / "tiny-model"), str(other)))
+    project = gt.open(folder)
+    second = ids(project)[1]
+    acts: list[Callable[[], Any]] = [
+        lambda: project.models.promote(second, by="ben", why="x"),
+        lambda: project.models.compare(second),
+        lambda: project.models.export(second, form="merged", target=folder / "out", kind="float32", by="ben", why="x"),
+        lambda: project.ask("How?", arm="tuned", asker="ana"),
+    ]
+    for act in acts:
+        with pytest.raises(OtherBase, match="was made for the base"):
+            act()
+
+
+def test_damaged_versions_are_listed_with_their_reason_and_never_used(folder: Path) -> None:
+    project = gt.open(folder)
+    first, second = ids(project)
+    store = folder / ".groundtune/models"
+    there = store / first.removeprefix("model:")
+    (there / "adapter_model.bin").write_bytes(b"\x80\x04")
+    _, [trouble] = project.models.listed()
+    assert isinstance(trouble.error, UnsafeWeights)
+    with pytest.raises(UnsafeWeights):
+        project.ask("How?", arm="tuned", asker="ana")
+    (there / "adapter_model.bin").unlink()
+    (there / "adapter_model.safetensors").write_bytes((store / second.removeprefix("model:") / "adapter_model.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match="sha256"):
+        project.ask("How?", arm="tuned", asker="ana")
+    project.models.retire(first, by="ben", why="damaged")
+    shutil.rmtree(there)
+    # What was measured beside a version that is live no more has to be measured again.
+    assert not project.models.promote(second, by="ben", why="instead").done and stages(folder).live == {}
+    project.models.compare(second)
+    assert project.models.promote(second, by="ben", why="instead").done and stages(folder).live == {"closed": second}
+
+
+def test_a_live_version_whose_folder_is_gone_is_told(folder: Path) -> None:
+    project = gt.open(folder)
+    first, _ = ids(project)
+    shutil.rmtree(folder / ".groundtune/models" / first.removeprefix("model:"))
+    _, [trouble] = project.models.listed()
+    assert isinstance(trouble.error, HalfWritten) and "folder is gone" in trouble.error.message
+    with pytest.raises(HalfWritten, match="folder is gone"):
+        project.ask("How?", arm="tuned", asker="ana")
+    assert project.models.retire(first, by="ben", why="lost").was == first
+    assert project.models.stages().live == {} and project.models.listed()[1] == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_promotion_that_is_killed_was_made_whole_or_not_at_all(folder: Path, moment: str) -> None:
+    first, second = ids(gt.open(folder))
+    child = os.fork()
+    if child == 0:
+        from groundtune.records.ledger import Ledger
+
+        real = Ledger.audit
+
+        def killed(self: Ledger, *arguments: Any, **named: Any) -> bool:
+            done = real(self, *arguments, **named) if moment == "after" else False
+            os.kill(os.getpid(), signal.SIGKILL)
+            return done
+
+        Ledger.audit = killed  # type: ignore[method-assign]
+        try:
+            gt.open(folder).models.promote(second, by="ben", why="better")
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    project = gt.open(folder)
+    assert project.models.stages().live == {"closed": second if moment == "after" else first}
+    assert project.models.promote(second, by="ben", why="better").done
+    assert [line.version for line in project.models.history()] == [first, second]
+
+
+def test_an_export_is_in_the_history_with_its_place_and_files(folder: Path) -> None:
+    project = gt.open(folder)
+    first, _ = ids(project)
+    done = project.models.export("closed", form="gguf", target=folder / "out", kind="f32", by="ben", why="for the pilot site")
+    assert done.differences == () and verify(folder / "out")["version"]["id"] == first
+    line = project.models.history()[-1]
+    assert (line.verb, line.version, line.by) == ("export", first, "ben")
+    assert line.details["to"] == str(folder / "out") and line.details["readers"] == ["everyone"] and len(line.details["files"]) == 16
+
+
+def command(folder: Path, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["models", *arguments, "-p", str(folder), "--progress", "silent"])
+    return int(ended.value.code or 0)
+
+
+def test_the_verb_says_what_it_did_and_ends_with_the_right_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = ids(gt.open(folder))
+    assert command(folder) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith(first)] == ["live"]
+    assert command(folder, "show", first, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["stage"] == "live"
+    assert command(folder, "compare", second) == 0
+    printed = capsys.readouterr().out
+    assert "pass  parity at least 1: 1.000" in printed and "version - live" in printed
+    assert command(folder, "promote", second) == 2
+    assert "is recorded with its reason" in capsys.readouterr().err
+    assert command(folder, "promote", second, "--why", "better", "--by", "ana") == 0
+    assert f"{second} is live for closed; it was {first}" in capsys.readouterr().out
+    assert command(folder, "retire", second, "--why", "x") == 2
+    assert "is live, and nothing takes its place" in capsys.readouterr().err
+    assert command(folder, "rollback", "closed", "--why", "complaints", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == first
+    assert command(folder, "retire", second, "--why", "leaks") == 0
+    assert command(folder, "promote", second, "--why", "again") == 2
+    assert "is retired" in capsys.readouterr().err
+    assert command(folder, "export", first, "--as", "merged", "--to", str(folder / "out"), "--why", "try") == 0
+    assert "vllm serve ." in capsys.readouterr().out
+    assert command(folder, "export", first, "--why", "try") == 2
+    assert command(folder, "show") == 2
+    assert command(folder, "list", "--yes") == 2
+    capsys.readouterr()
+    (folder / ".groundtune/models/closed-11111111").mkdir()
+    assert command(folder, "list") == 1
+    assert "writing it was broken off" in capsys.readouterr().out
+
+
+def test_a_failed_gate_ends_with_code_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (folder / "groundtune.toml").read_text()
+    more = '\n[[gates]]\nmetric = "exact"\nat_least = 0.99\n\n[[gates]]\nmetric = "typo"\nat_most = 1\n'
+    (folder / "groundtune.toml").write_text(text + more)
+    second = ids(gt.open(folder))[1]
+    assert command(folder, "promote", second, "--why", "hope") == 1
+    printed = capsys.readouterr().out
+    assert "FAIL  exact at least 0.99, interval included" in printed and "FAIL  typo at most 1" in printed
+    assert "was not promoted" in printed and second not in stages(folder).live.values()
+
+
+def test_a_gate_without_one_limit_or_of_no_table_is_found_when_the_settings_are_read(folder: Path) -> None:
+    text = (folder / "groundtune.toml").read_text()
+    for wrong, said in (
+        ('metric = "exact"\n', "give either at_least or at_most"),
+        ('metric = "exact"\nat_least = 0.1\nat_most = 0.2\n', "give either at_least or at_most"),
+        ('metric = "exact"\nat_least = 0.1\nadapter = "nobody"\n', "no such \\[tuning"),
+        ('metric = "exact"\nat_least = 0.1\nagainst = "hope"\n', "gates.2.against"),
+    ):
+        (folder / "groundtune.toml").write_text(f"{text}\n[[gates]]\n{wrong}")
+        with pytest.raises(GroundtuneError, match=said):
+            gt.open(folder)
+
+
+def test_canaries_are_trained_in_and_their_exposure_is_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "OTHERS", 15)  # enough to see the way; the ranks are tested beside it
+    write(folder, settings(**{"epochs = 1": "epochs = 2"}) + "\n[models]\ncanaries = 10\n")
+    project = gt.open(folder)
+    [version] = project.tune(["closed"])
+    found, outcomes = project.models.compare(version.id)
+    cell = {(e.metric, e.arm, e.versus): e for e in found.estimates}
+    assert cell["exposure", "candidate", None].n == 10 and 0 <= (cell["exposure", "candidate", None].value or 0) <= 8
+    assert cell["extracted", "candidate", None].n == 15
+    assert project.models.show(version.id)["rows"] == 25
+    assert outcomes[0].passed
