@@ -240,7 +240,7 @@ def test_the_report_says_what_is_not_covered_and_how_old_it_is(tmp_path: Path) -
 
 
 def test_rules_change_without_a_file_being_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from groundtune.documents import changes
+    from groundtune.documents import item
 
     folder = made(tmp_path, ACCESS, '[documents]\nreaders = ["finance"]\n[[documents.rules]]\nmatch = "in/"\nreaders = ["everyone"]\n')
     written(folder, "in/plain.md", "# Plain\n\nThe wreck lies north.\n", None)
@@ -255,7 +255,7 @@ def test_rules_change_without_a_file_being_read_again(tmp_path: Path, monkeypatc
     for path in (folder / "documents").rglob("*.md"):
         os.utime(path, (old, old))
     Project(folder).ingest()
-    monkeypatch.setattr(changes, "made", refused)
+    monkeypatch.setattr(item, "made", refused)
     (folder / "access.toml").write_text(ACCESS + '[[rules]]\nmatch = "in/plain.md"\nreaders = ["user:cy"]\n')
     assert Project(folder).ingest(strict=False).version.restamped == 1  # type: ignore[union-attr]
     assert "wreck" in shown(folder, "cy") and "wreck" not in shown(folder, "ana")
