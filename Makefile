@@ -11,7 +11,7 @@ pilot: setup
 	$(BIN)/groundtune pilot -p $(PROJECT)
 
 test: setup check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 setup: $(READY)
 

@@ -133,7 +133,7 @@ class TestPostgresStore(StoreContract):
             ('"text" = upper("text")', {"rows", "coverage"}),
             ("start = start + 1", {"rows", "coverage"}),
             ("id = id || 'x'", {"rows"}),
-            ("readers = readers || '{{world}}'", {"hash"}),
+            ("readers = readers || '{{world}}'", {"readers"}),
         ],
     )
     def test_a_row_that_somebody_changed_in_the_database_is_found(self, change: str, kinds: set[str]) -> None:

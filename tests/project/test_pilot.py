@@ -65,8 +65,9 @@ def test_every_arm_answers_every_question_and_a_decision_is_written(whole: Path)
     for answer in found["answers"]:
         by_arm[answer["arm"]] = by_arm.get(answer["arm"], 0) + 1
     assert by_arm == dict.fromkeys(["prompt", "few-shot", "rag", "rag-json", "tuned", "hybrid"], 15)
-    names = {path.suffix for path in (whole / "decisions").iterdir()}
+    names = {path.suffix for path in (whole / "decisions").iterdir() if path.name != "log.jsonl"}
     assert names == {".md", ".json", ".html"}
+    assert len((whole / "decisions" / "log.jsonl").read_text().splitlines()) == 1
     page = next((whole / "decisions").glob("*.html")).read_text()
     assert "whole-corpus" in page and "has room for" in page
     assert found["inputs"]["index"].startswith("index:")

@@ -135,7 +135,7 @@ def test_pairs_and_whole_models_are_tuned_and_kept_with_what_they_took(folder: P
     for version, file in zip(project.tune(["liked", "whole"]), ("adapter_model.safetensors", "model.safetensors"), strict=True):
         place = Path(str(version.adapter_path))
         row = json.loads((place / "version.json").read_text())
-        assert row["weights"] == file and (place / file).is_file() and row["template"]
+        assert row["weights"] == file and (place / file).is_file() and row["version"]["template_hash"]
         assert row["sources"]["rank"] == ("project" if version.name == "liked" else "default")
         assert version.metrics["peak_bytes"] > 0 and version.metrics["estimated_bytes"] > 0
         assert version.metrics["estimated_seconds"] >= 0

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from test_trainset import ASKERS, DOCUMENTS, HOUSE, search
 
-from groundtune.errors import ExampleError, InputError, Problems, StateError
-from groundtune.examples.preferences import Preference, load
+from groundtune.errors import InputError, StateError
 from groundtune.tables import TuningTable
 from groundtune.tuning.pairs import build
 from groundtune.tuning.rows import Pair, TrainSet
+from groundtune.types import Preference
 
 ROW = {"id": "p", "question": "q", "as": "ana", "chosen": "yes", "rejected": "no", "source": "review", "status": "approved"}
 
@@ -29,42 +29,12 @@ def built(rows: list[Preference], **recipe: object) -> tuple[TrainSet, tuple[Pai
     return build(rows, recipe=table, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7)
 
 
-def test_a_file_is_read_in_its_order(tmp_path: Path) -> None:
-    found = load(written(tmp_path, ROW, "", {**ROW, "id": "r", "status": "draft"}))
-    assert [(item.id, item.asker, item.status) for item in found] == [("p", "ana", "approved"), ("r", "ana", "draft")]
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ("{", "not JSON"),
-        ([1], "expected a JSON object, found list"),
-        ({**ROW, "more": 1}, "unknown key 'more'"),
-        ({key: value for key, value in ROW.items() if key != "chosen"}, "'chosen' is missing"),
-        ({**ROW, "rejected": " "}, "'rejected' must be a text"),
-        ({**ROW, "id": 3}, "'id' must be a text"),
-        ({**ROW, "status": "ok"}, "status is 'ok'; known: approved, draft"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path: Path, row: object, said: str) -> None:
-    with pytest.raises(ExampleError, match=r"preferences\.jsonl:2: ") as raised:
-        load(written(tmp_path, ROW | {"id": "first"}, row))
-    assert said in raised.value.message
-
-
 def test_the_file_is_not_taken_for_examples(tmp_path: Path) -> None:
     from groundtune.examples.load import read
 
     written(tmp_path, ROW)
     found = read(tmp_path, [], {})
     assert [problem.message for problem in found.problems] == [f"{tmp_path}: holds no examples (*.jsonl)"]
-
-
-def test_all_bad_lines_and_a_missing_file_are_told(tmp_path: Path) -> None:
-    with pytest.raises(Problems, match="2 problems"):
-        load(written(tmp_path, ROW, ROW, {}))
-    with pytest.raises(ExampleError, match="no such file"):
-        load(tmp_path / "none.jsonl")
 
 
 def test_only_approved_pairs_of_documents_that_the_audience_reads_are_learned() -> None:

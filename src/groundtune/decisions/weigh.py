@@ -46,7 +46,13 @@ def weigh(
         counted.setdefault((tally.metric, tally.arm), []).append(tally)
     names = [name for name in order(rubric, arms) if any(arm == name for _, arm in [*kept, *counted])]
     metrics = list(
-        dict.fromkeys([*(metric for metric, _ in [*kept, *counted]), rubric.primary, *(gate.metric for gate in rubric.all_gates)])
+        dict.fromkeys(
+            [
+                *(metric for metric, _ in [*kept, *counted]),
+                rubric.primary,
+                *(gate.metric for gate in rubric.all_gates if not gate.if_measured),
+            ]
+        )
     )
     how: dict[str, Any] = {"resamples": rubric.resamples, "seed": seed}
     whole = {metric: found for metric in metrics if isinstance(found := _known(metric), CorpusMetric)}

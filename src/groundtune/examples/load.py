@@ -16,12 +16,12 @@ from typing import Any, NoReturn, get_args
 from groundtune.access.filter import allowed
 from groundtune.errors import ExampleError
 from groundtune.examples.quotes import locate
-from groundtune.types import Document, Evidence, Example, Kind, Principal, Split
+from groundtune.types import Document, Evidence, Example, Kind, Principal, Split, Status
 
 FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply", "readers")
 # What a row says of itself beside the example that it holds; examples/rows.py writes these.
 KEPT = ("status", "reason", "origin", "made_from", "reviewed")
-STATUSES = ("approved", "draft", "rejected", "quarantined")
+STATUSES: tuple[Status, ...] = ("approved", "draft", "rejected", "quarantined")
 PREFERENCES = "preferences.jsonl"
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")

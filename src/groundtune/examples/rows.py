@@ -92,7 +92,7 @@ def read(place: Path, documents: Sequence[Document], principals: Mapping[str, Pr
                     example=None if checked.wrong else checked.example(),
                 )
             )
-    counts = {status: count for status in STATUSES if (count := sum(item.status == status for item in found))}
+    counts: dict[str, int] = {status: count for status in STATUSES if (count := sum(item.status == status for item in found))}
     return Reading(rows=tuple(found), problems=tuple(problems), counts=counts)
 
 

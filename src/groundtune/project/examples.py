@@ -204,7 +204,7 @@ class Curation:
         return self._written(form, path, made, Counter(dict(rows.left_out)), [rows.readers])
 
     def _pairs(self, path: Path, statuses: Sequence[str]) -> Exported:
-        pairs = preferences.load(self.preferences, [status for status in STATUSES if status in statuses])  # type: ignore[misc]
+        pairs = preferences.load(self.preferences, [status for status in STATUSES if status in statuses])
         system = self.settings.answers.instructions.strip()
         made: list[Mapping[str, Any]] = []
         readers: list[frozenset[str]] = []

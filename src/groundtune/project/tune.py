@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import UnknownName
 from groundtune.examples import preferences
+from groundtune.examples.load import STATUSES
 from groundtune.progress import Silent
 from groundtune.tuning import adapter, pairs, trainset
 from groundtune.tuning.canary import canaries
@@ -33,7 +34,7 @@ def dev_rows_for(project: Project, name: str) -> tuple[Row | Pair, ...]:
 def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[Row | Pair, ...]]:
     recipe = project.settings.tuning[name]
     if recipe.objective != "sft":
-        found = preferences.load(project.folder / recipe.preferences)
+        found = preferences.load(project.folder / recipe.preferences, STATUSES)
         given = _given(project, name, "train")
         return pairs.build(found, **{key: given[key] for key in ("recipe", "house", "documents", "askers", "retrieve", "seed")})
     taught = None

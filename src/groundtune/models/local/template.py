@@ -25,7 +25,7 @@ def rendered(tokenizer: Any, messages: Messages) -> str:
 
     Marks of the template that stand in a message are taken apart, so that no document and no question can begin a turn of its own.
     """
-    plain = [{**item, "content": defused(tokenizer, item["content"])} for item in messages]
+    plain: list[Mapping[str, str]] = [{**item, "content": defused(tokenizer, item["content"])} for item in messages]
     tried = [plain, _folded(plain)]
     why = "it drops the system message"
     for turn in tried if tried[1] != tried[0] else tried[:1]:
