@@ -26,12 +26,8 @@ def rows_for(project: Project, name: str) -> TrainSet:
     return _prepared(project, name)[0]
 
 
-def dev_rows_for(project: Project, name: str) -> tuple[Row | Pair, ...]:
-    """Return the rows that early stopping looks at: so many of the dev split as the recipe says; of preferences, the held-out pairs."""
-    return _prepared(project, name)[1]
-
-
 def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[Row | Pair, ...]]:
+    """Return what an adapter learns from, and what early stopping looks at: rows of the dev split, or held-out pairs."""
     recipe = project.settings.tuning[name]
     if recipe.objective != "sft":
         found = preferences.load(project.folder / recipe.preferences, STATUSES)
