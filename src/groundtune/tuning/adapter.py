@@ -171,7 +171,7 @@ def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[Stat
     )
 
     def finish(best: Path) -> None:
-        said.keep(trained, tokenizer, [row.messages for row in said.spread([*job.dev_rows, *job.rows.rows], SAID_PROMPTS)], best)
+        said.keep(trained, tokenizer, said.shorter([row.messages for row in (*job.dev_rows, *job.rows.rows)], SAID_PROMPTS), best)
         if job.recipe.method == "full":
             # A whole model is loaded by others from its folder alone.
             with saving(best):
