@@ -47,6 +47,7 @@ max_tokens = 150
 min_tokens = 50
 
 [tuning.closed]
+refusals = 0.2
 max_rows = 120
 epochs = 1
 layers = 16
@@ -57,6 +58,7 @@ learning_rate = 8e-4
 passages = true
 distractors = 2
 without_gold = 0.1
+refusals = 0.2
 max_rows = 100
 epochs = 1
 layers = 16

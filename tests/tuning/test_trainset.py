@@ -103,6 +103,23 @@ def test_no_row_left_is_told() -> None:
         built([example(1, "c", asker="femi")], readers=["everyone"])
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.floats(0, 1), st.none() | st.integers(1, 70))
+def test_refusals_are_never_more_than_their_share(answerable: list[bool], share: float, most: int | None) -> None:
+    examples = [example(number, "a", wanted) for number, wanted in enumerate(answerable)]
+    try:
+        chosen = built(examples, refusals=share, max_rows=most)
+    except StateError:
+        assert not any(answerable)
+        return
+    refusing = sum(row.refuses for row in chosen.rows)
+    assert refusing == sum("I don't know." in row.completion or not answerable[int(row.example_id[1:])] for row in chosen.rows)
+    assert refusing <= share * len(chosen.rows) + 1e-9 or refusing == 0
+    assert [row.example_id for row in chosen.rows] == sorted((row.example_id for row in chosen.rows), key=lambda name: int(name[1:]))
+    assert len(chosen.rows) <= (most or len(examples))
+    assert len(chosen.rows) + sum(chosen.left_out.values()) == len(examples)
+    assert len(chosen.rows) >= min(sum(answerable), most or len(examples)), "answers are left out for no reason"
+
+
 def test_a_chunk_holds_gold_when_it_covers_half_of_it() -> None:
     [chunk] = CHUNKS["document:a"]
     assert holds(chunk, [Evidence(document_id="document:a", quote="", start=10, end=18)])

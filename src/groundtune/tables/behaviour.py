@@ -62,6 +62,9 @@ class TuningTable(Table):
     dev_rows: Positive = Field(24, description="dev rows that early stopping looks at")
     checkpoint_every: Positive = Field(10, description="optimiser steps between two checkpoints, lost at most when it is killed")
     max_rows: Positive | None = Field(None, description="training rows to take; all without it")
+    refusals: Share | None = Field(
+        None, description="most rows that teach to refuse, as a share; what is above is left out by the seed (sft)"
+    )
 
 
 class ModelsTable(Table):

@@ -11,12 +11,13 @@ from groundtune.files import fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One conversation to learn from. ``document_ids`` are those whose text is in it."""
+    """One conversation to learn from. ``document_ids`` are those whose text is in it, ``refuses`` whether it teaches to refuse."""
 
     example_id: str
     messages: tuple[Message, ...]
     completion: str
     document_ids: tuple[str, ...]
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ there cannot be answered (retrieval-augmented fine tuning, Zhang et al. 2024, ar
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ def build(
         seed=seed,
         taught=taught,
     )
-    rows = thinned(rows, recipe.max_rows, seed, left_out)
+    rows = balanced(rows, recipe, seed, left_out)
     if rows and recipe.replay:
         rows += replayed(len(rows), recipe.replay, seed, instructions=house.instructions)
     own = {example.id: example.readers for example in examples if example.readers is not None}
@@ -72,12 +73,28 @@ def build(
 Kept = TypeVar("Kept", Row, Pair)
 
 
-def thinned(rows: list[Kept], most: int | None, seed: int, left_out: Counter[str]) -> list[Kept]:
-    """Return at most ``most`` of the rows, chosen by the seed, in their order."""
+def thinned(rows: list[Kept], most: int | None, seed: int, left_out: Counter[str], why: str = "above max_rows") -> list[Kept]:
+    """Return at most ``most`` of the rows, chosen by the seed, in their order; ``why`` is what the others are counted under."""
     if most is None or len(rows) <= most:
         return rows
-    left_out["above max_rows"] += len(rows) - most
+    left_out[why] += len(rows) - most
     return [rows[index] for index in sorted(random.Random(seed).sample(range(len(rows)), most))]  # noqa: S311
+
+
+def balanced(rows: list[Row], recipe: TuningTable, seed: int, left_out: Counter[str]) -> list[Row]:
+    """Return at most ``max_rows`` rows of which at most the share ``refusals`` refuse, chosen by the seed, in their order.
+
+    A model that sees every second question refused learns that refusing is the safe reply to all of them.
+    """
+    share = recipe.refusals
+    if share is None or share == 1:
+        return thinned(rows, recipe.max_rows, seed, left_out)
+    answers, refusals = [row for row in rows if not row.refuses], [row for row in rows if row.refuses]
+    total = min(math.floor(len(answers) / (1 - share)), len(rows), recipe.max_rows or len(rows))
+    most = min(len(refusals), math.floor(share * total))
+    kept = thinned(answers, total - most, seed, left_out) + thinned(refusals, most, seed, left_out, "above refusals")
+    places = {id(row) for row in kept}
+    return [row for row in rows if id(row) in places]
 
 
 def closed(
@@ -155,6 +172,7 @@ def rows_of(
                 messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
                 completion=completion,
                 document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
+                refuses=refuse,
             )
         )
     return rows, left_out
