@@ -66,8 +66,9 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
     """Train with our loop and return what it took."""
     import torch
 
+    from groundtune.models import memory
     from groundtune.progress import Silent
-    from groundtune.tuning import measure, methods
+    from groundtune.tuning import methods
     from groundtune.tuning.encode import encode
     from groundtune.tuning.train import train
 
@@ -76,7 +77,7 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
     model = methods.prepare(model, recipe)
     tokens = sum(map(len, encode(rows, tokenizer, recipe.max_tokens))) * recipe.epochs
     torch.manual_seed(7)
-    measure.begin()
+    memory.begin()
     with tempfile.TemporaryDirectory() as folder:
         began, worked = time.perf_counter(), time.process_time()
         state = train(
@@ -92,7 +93,7 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
             compute=methods.compute_dtype(chat),
         )
         seconds, cpu = time.perf_counter() - began, time.process_time() - worked
-    return {"tokens": tokens, "seconds": seconds, "cpu": cpu, "peak": measure.peak(), "loss": state.history[-1]["loss"]}
+    return {"tokens": tokens, "seconds": seconds, "cpu": cpu, "peak": memory.peak(), "loss": state.history[-1]["loss"]}
 
 
 def theirs(options: argparse.Namespace) -> dict[str, float]:
@@ -101,7 +102,8 @@ def theirs(options: argparse.Namespace) -> dict[str, float]:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from groundtune.tuning import measure, methods
+    from groundtune.models import memory
+    from groundtune.tuning import methods
     from groundtune.tuning.encode import encode
 
     chat, recipe, rows = {"model": options.model}, recipe_of(options), made_training(options.rows)
@@ -138,12 +140,12 @@ def theirs(options: argparse.Namespace) -> dict[str, float]:
             train_sampling_strategy="group_by_length" if options.group else "random",
         )
         trainer = SFTTrainer(model=model, args=settings, train_dataset=data, processing_class=tokenizer)
-        measure.begin()
+        memory.begin()
         began, worked = time.perf_counter(), time.process_time()
         trainer.train()
         seconds, cpu = time.perf_counter() - began, time.process_time() - worked
     loss = next(row["loss"] for row in reversed(trainer.state.log_history) if "loss" in row)
-    return {"tokens": tokens, "seconds": seconds, "cpu": cpu, "peak": measure.peak(), "loss": float(loss)}
+    return {"tokens": tokens, "seconds": seconds, "cpu": cpu, "peak": memory.peak(), "loss": float(loss)}
 
 
 def measured(side: str, options: argparse.Namespace) -> dict[str, float]:

@@ -151,9 +151,10 @@ def json_folder(project: gt.Project, name: str) -> str:
 
 
 def test_too_little_memory_is_told_before_anything_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from groundtune.tuning import measure, methods
+    from groundtune.models import memory
+    from groundtune.tuning import methods
 
-    monkeypatch.setattr(measure, "free", lambda: (1000, "in memory"))
+    monkeypatch.setattr(memory, "free", lambda: (1000, "in memory"))
     monkeypatch.setattr(methods, "load", lambda *given: pytest.fail("weights were read"))
     with pytest.raises(StateError, match=r"tuning closed needs about .* GB more, and 0\.0 GB are free in memory"):
         gt.open(folder).tune(["closed"])

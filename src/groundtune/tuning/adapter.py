@@ -149,10 +149,11 @@ def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[Stat
     """Train in ``work``; return where the run stands, the base's fingerprint, and what is still to be done to the folder of the best."""
     import torch
 
-    from groundtune.tuning import measure, methods
+    from groundtune.models import memory
+    from groundtune.tuning import methods
     from groundtune.tuning.train import train
 
-    measure.begin()
+    memory.begin()
     model, tokenizer, base = methods.load(job.chat, job.recipe)
     torch.manual_seed(job.seed)
     trained = methods.prepare(model, job.recipe)

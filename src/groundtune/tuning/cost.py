@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundtune.errors import StateError
+from groundtune.models import memory
 from groundtune.progress import clock_text
 from groundtune.tables import TuningTable
-from groundtune.tuning import measure
 from groundtune.tuning.batches import packs_of, parts_of, schedule
 from groundtune.tuning.encode import Encoded, EncodedPair
 
@@ -126,7 +126,7 @@ def plan(
     first = schedule(lengths, batch=recipe.batch, epoch=0, seed=seed)
     cut = packs_of if recipe.packing else parts_of
     parts = [part for numbers in first for part in cut([items[number] for number in numbers], recipe.memory_tokens)]
-    free, where = measure.free()
+    free, where = memory.free()
     trained = trained_weights(shape, recipe)
     tokens = sum(lengths) * recipe.epochs
     # Two operations a weight to read, two more to find the gradient of what was read, two more for that of the weight itself.
@@ -206,7 +206,7 @@ def _memory(shape: Shape, recipe: TuningTable, parts: Sequence[Sequence[Any]], t
         logits = max(logits, columns * shape.vocabulary * (word + 8))
     moments = trained * (12 if recipe.method == "full" else 16)
     return {
-        "in use now": 0 if measure.free()[1] == "on the GPU" else measure.used(),
+        "in use now": 0 if memory.free()[1] == "on the GPU" else memory.used(),
         "weights": int(weights),
         "trained": int(moments),
         "activations": int(activations),

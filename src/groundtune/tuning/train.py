@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import StateError
 from groundtune.files import storing, write_json
+from groundtune.models import memory
 from groundtune.progress import Progress
 from groundtune.tables import TuningTable
-from groundtune.tuning import measure
 from groundtune.tuning.batches import packs_of, parts_of, rate_at, schedule
 from groundtune.tuning.checkpoints import State, resume, save_checkpoint, save_tensors, save_tuned
 from groundtune.tuning.encode import Encoded, EncodedPair, context_of, encode_any
@@ -95,7 +95,7 @@ def train(
                 _look(model, objective, dev, state, recipe, folder, world)
                 shown["dev"] = f"{state.history[-1]['dev_loss']:.3f}"
             state.seconds = before + time.monotonic() - began
-            state.peak = max(state.peak, measure.peak())
+            state.peak = max(state.peak, memory.peak())
             if (state.step % recipe.checkpoint_every == 0 or last or state.stopped) and world.rank == 0:
                 save_checkpoint(folder, trained, optimiser, state)
             task.advance(seen, **shown)

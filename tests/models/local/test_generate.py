@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from groundtune.models.batches import shared_prefix
 from groundtune.models.local import attention
 from groundtune.models.local import generate as generation
-from groundtune.models.local.cache import Prefixes, RoomyLayer, attends_fully, new_cache
+from groundtune.models.local.cache import Prefixes, Reads, RoomyLayer, attends_fully, new_cache
 from groundtune.models.local.generate import Row, _closed_up, generate
 
 ENDS = frozenset({2})
@@ -223,3 +223,66 @@ def test_a_model_with_a_sliding_window_answers_in_batches_as_alone(tmp_path: Pat
     prompts = [[7, 7, 7, *range(10, 30)], [7, 7, 7, 90], [7, 7, 7, 41, 42, 43, 44, 45, 46, 47, 48, 49]]
     rows = together(mistral, prompts, limit=12)
     assert [row.tokens for row in rows] == [alone(mistral, prompt, limit=12) for prompt in prompts]
+
+
+PROMPTS = [[*range(3, 90), *range(100, 100 + own)] for own in (40, 38, 21, 3)]
+
+
+class Ticks:
+    """A clock that a forward pass moves by ten seconds, and a look at it by nothing."""
+
+    def __init__(self, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.read: list[int] = []
+        forward = model.forward
+
+        def timed(**given: Any) -> Any:
+            self.now += 10.0
+            self.read.append(given["input_ids"].numel())
+            return forward(**given)
+
+        monkeypatch.setattr(model, "forward", timed)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_batch_that_was_read_is_not_read_again_and_says_and_costs_the_same(attending: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reads = Ticks(attending, monkeypatch), Reads(1 << 30)
+    first = together(attending, PROMPTS, reads=reads, clock=clock)
+    spent, passes = clock.now, len(clock.read)
+    clock.read.clear()
+    second = together(attending, PROMPTS, reads=reads, clock=clock)
+    assert reads.hits == 1
+    assert max(clock.read) <= len(PROMPTS), "only single tokens are read the second time"
+    assert len(clock.read) < passes
+    assert [(row.tokens, row.first, row.total) for row in second] == [(row.tokens, row.first, row.total) for row in first]
+    assert max(row.total for row in second) == spent
+
+
+@pytest.mark.parametrize(("label", "prompts"), [("tuned", PROMPTS), ("", PROMPTS[::-1]), ("", PROMPTS[1:])])
+def test_other_weights_or_another_batch_are_read_anew(attending: Any, label: str, prompts: list[list[int]]) -> None:
+    reads = Reads(1 << 30)
+    together(attending, PROMPTS, reads=reads)
+    rows = together(attending, prompts, reads=reads, label=label)
+    assert reads.hits == 0
+    assert [row.tokens for row in rows] == [row.tokens for row in together(attending, prompts)]
+
+
+def test_room_is_made_for_the_arm_that_answers_now_and_its_first_batches_stay(model: Any) -> None:
+    def batch(begin: int, first: int) -> list[list[int]]:
+        return [[*range(begin, begin + 80), first + own] for own in range(3)]
+
+    probe = Reads(1 << 30)
+    together(model, batch(3, 200), reads=probe)
+    size = next(iter(probe._held.values())).bytes
+    reads = Reads(2 * size + size // 2)
+    for prompts in (batch(3, 200), batch(100, 200), batch(100, 210), batch(100, 220)):
+        together(model, prompts, reads=reads)
+    assert sum(read.bytes for read in reads._held.values()) <= 2 * size + size // 2
+    for prompts in (batch(100, 200), batch(100, 210), batch(100, 220), batch(3, 200)):
+        together(model, prompts, reads=reads)
+    assert reads.hits == 2
+    nothing = Reads(0)
+    together(model, batch(3, 200), reads=nothing)
+    assert not nothing._held

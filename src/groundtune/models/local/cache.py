@@ -1,4 +1,4 @@
-"""Keys and values of a batch: written in place into room made beforehand, and prefixes kept from one batch to the next.
+"""Keys and values of a batch: written in place into room made beforehand; prefixes and whole batches kept from one call to the next.
 
 The library's own cache is copied whole for every token (half of the time of a step at 1,000 tokens × 16 rows). Here a token is written
 where it belongs; a row that ends is overwritten by the last one.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-KeysValues = list[tuple[torch.Tensor, torch.Tensor]]
+KeysAndValues = tuple[torch.Tensor, torch.Tensor]
+KeysValues = list[KeysAndValues]
 
 
 def attends_fully(config: Any) -> bool:
@@ -110,6 +112,17 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         self.keys[:] = keys
         self.values[:] = values
 
+    def refill(self, first: KeysAndValues, rest: KeysAndValues) -> None:
+        """Hold again what all rows began with, one row of it, and what each of them went on with."""
+        self.dtype, self.device, self.is_initialized = rest[0].dtype, rest[0].device, True
+        self._make(*rest, rest[0].shape[0])
+        shared = first[0].shape[2]
+        self._held = shared + rest[0].shape[2]
+        for buffer, begin, more in zip(self._filled(), first, rest, strict=True):
+            buffer[:, :, :shared] = begin
+            buffer[:, :, shared:] = more
+        self.keys, self.values = self._filled()
+
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Let row ``i`` become what row ``indices[i]`` was; only rows that change place are copied."""
         sources = indices.tolist()
@@ -168,6 +181,81 @@ class Prefixes:
         self._held[key] = what
         while len(self._held) > 1 and sum(len(tokens) for _, tokens in self._held) > self._most:
             self._held.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A batch of prompts as a model read it: keys and values of the shared beginning and of the rest, and the logits after them."""
+
+    beginning: tuple[str, tuple[int, ...]]
+    first: KeysValues
+    rest: KeysValues
+    logits: torch.Tensor
+    seconds: float
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+        parts = [tensor for side in (self.first, self.rest) for pair in side for tensor in pair]
+        return sum(tensor.numel() * tensor.element_size() for tensor in [*parts, self.logits])
+
+
+class Reads:
+    """Batches of prompts that were read, for arms that ask the very same in another way: with constrained decoding and without.
+
+    What is kept is what would be computed again, bit by bit. Room is made by dropping batches with other beginnings, the longest unused
+    first; between batches of one arm, those that came first stay, as the next arm asks for them in the same order.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._held: OrderedDict[tuple[str, tuple[tuple[int, ...], ...]], Read] = OrderedDict()
+        self.hits = 0
+
+    def again(self, label: str, prompts: Sequence[Sequence[int]], cache: Any) -> Read | None:
+        """Fill an empty cache as reading these prompts did before; ``None`` when they were not, or are no longer known."""
+        key = _key(label, prompts)
+        read = self._held.get(key)
+        if read is None:
+            return None
+        self.hits += 1
+        self._held.move_to_end(key)
+        for layer, first, rest in zip(cache.layers, read.first, read.rest, strict=True):
+            layer.refill(first, rest)
+        return read
+
+    def keep(self, label: str, prompts: Sequence[Sequence[int]], cache: Any, shared: int, logits: torch.Tensor, seconds: float) -> None:
+        """Remember what the cache holds after the prompts, if it can be cut into beginning and rest, and there is room."""
+        if not all(isinstance(layer, RoomyLayer) for layer in cache.layers):
+            return
+        beginning = (label, tuple(prompts[0][: shared // Prefixes.BLOCK * Prefixes.BLOCK]))
+        # Views for now: what they take is known before anything is copied.
+        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        first = [(keys[:1, :, :shared], values[:1, :, :shared]) for keys, values in layers]
+        rest = [(keys[:, :, shared:], values[:, :, shared:]) for keys, values in layers]
+        read = Read(beginning=beginning, first=first, rest=rest, logits=logits, seconds=seconds)
+        if self._room(read.bytes, beginning):
+            self._held[_key(label, prompts)] = replace(read, first=_copied(first), rest=_copied(rest), logits=logits.clone())
+
+    def _room(self, wanted: int, beginning: tuple[str, tuple[int, ...]]) -> bool:
+        """Return whether there is room for so many bytes, after dropping what no longer helps an arm with this beginning."""
+        held = sum(read.bytes for read in self._held.values())
+        own = sum(read.bytes for read in self._held.values() if read.beginning == beginning)
+        if own + wanted > self._most:
+            return False
+        for key in [key for key, read in self._held.items() if read.beginning != beginning]:
+            if held + wanted <= self._most:
+                break
+            held -= self._held.pop(key).bytes
+        return True
+
+
+def _copied(layers: KeysValues) -> KeysValues:
+    return [(keys.clone(), values.clone()) for keys, values in layers]
+
+
+def _key(label: str, prompts: Sequence[Sequence[int]]) -> tuple[str, tuple[tuple[int, ...], ...]]:
+    return label, tuple(tuple(prompt) for prompt in prompts)
 
 
 def _forward(model: Any, tokens: Sequence[int], begin: int, cache: Any) -> None:

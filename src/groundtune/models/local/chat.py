@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from transformers import AutoModelForCausalLM
 
 from groundtune.errors import WeightsError
 from groundtune.files import file_sha256, fingerprint
+from groundtune.models import memory
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.local import attention
 from groundtune.models.local.adapters import ADAPTER, attach
-from groundtune.models.local.cache import Prefixes
+from groundtune.models.local.cache import Prefixes, Reads
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
 from groundtune.models.local.load import EMBEDDED, choose_dtype, load_base, load_tokenizer, read_model
@@ -35,6 +37,8 @@ __all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
 ROWS = 56
 # Rows × longest prompt of a batch: bounds the memory for keys and values (1.9 GB in fp32 for the embedded model).
 TOKEN_BUDGET = 40_960
+# Most memory for batches that may be asked again; 120 prompts with three passages are 1.8 GB in the embedded model.
+READS_BYTES = 2 << 30
 WHOLE = "model.safetensors"
 
 
@@ -61,6 +65,7 @@ class LocalChat:
         self._dtype = choose_dtype(str(settings.get("dtype") or "auto"))
         self._whole: tuple[str, Any] = ("", None)
         self._prefixes = Prefixes()
+        self._reads = Reads(min(READS_BYTES, (memory.free()[0] or 0) // 4))
         self._token_table: Any = None
         self._grammars: dict[str, Grammar] = {}
         # The first pass through a model is slower than the rest; it must not be charged to whichever arm comes first.
@@ -100,7 +105,8 @@ class LocalChat:
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                generate(model, runnable, limit=limit, ends=self._ends, pad=self._pad, prefixes=self._prefixes, label=label)
+                answer = partial(generate, prefixes=self._prefixes, reads=self._reads, label=label)
+                answer(model, runnable, limit=limit, ends=self._ends, pad=self._pad)
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),

@@ -19,7 +19,7 @@ import torch
 
 from groundtune.models.batches import shared_prefix
 from groundtune.models.local.attention import sharing
-from groundtune.models.local.cache import Prefixes, attends_fully, new_cache, parts_of
+from groundtune.models.local.cache import Prefixes, Reads, attends_fully, new_cache, parts_of
 from groundtune.models.local.grammar import Matcher, Stuck, forbid
 
 # Tokens that are read in one pass: more outgrow the processor's cache, and their activations the memory.
@@ -55,13 +55,15 @@ def generate(
     ends: frozenset[int],
     pad: int,
     prefixes: Prefixes | None = None,
+    reads: Reads | None = None,
     label: str = "",
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Fill ``tokens``, ``first``, ``total`` and ``truncated`` of every row; seconds count from the call.
 
     ``limit`` bounds the new tokens of a row; ``ends`` are the tokens that end it (they are not kept). ``prefixes`` remembers shared
-    beginnings between calls, under ``label`` for the adapter that is switched on.
+    beginnings between calls and ``reads`` whole batches of prompts, under ``label`` for the adapter that is switched on. Where a batch was
+    read before, the seconds that reading it took then are counted again: they are what the answer costs by itself.
     """
     began = clock()
     device = next(model.parameters()).device
@@ -70,19 +72,23 @@ def generate(
     alive = [row for row in rows if not row.done]
     if not alive:
         return
-    prompts = [row.prompt + row.tokens for row in alive]
+    prompts = [row.prompt for row in alive]
     shared = shared_prefix(prompts) if len(prompts) > 1 and attends_fully(model.config) else 0
     width = max(len(prompt) for prompt in prompts)
     cache = new_cache(model.config, width + limit)
-    if shared:
-        (prefixes or Prefixes()).read(model, prompts[0][:shared], cache, label)
-        cache.batch_repeat_interleave(len(prompts))
     ids, mask, positions = _left_padded(prompts, shared, width, pad, device)
-    for row in alive:
-        row.queue.clear()
-    while True:
+    known = None if reads is None else reads.again(label, prompts, cache)
+    if known is not None:
+        logits, began = known.logits, clock() - known.seconds
+    else:
+        if shared:
+            (prefixes or Prefixes()).read(model, prompts[0][:shared], cache, label)
+            cache.batch_repeat_interleave(len(prompts))
         with sharing(shared):
             logits = _read(model, cache, ids, mask, positions)
+        if reads is not None:
+            reads.keep(label, prompts, cache, shared, logits, clock() - began)
+    while True:
         _choose(alive, logits, limit, ends, began, clock)
         keep = _closed_up([row.done for row in alive])
         if not keep:
@@ -98,6 +104,8 @@ def generate(
             del row.queue[:step]
         mask = torch.cat([mask, mask.new_ones((len(alive), step))], dim=1)
         positions = positions[:, -1:] + torch.arange(1, step + 1, device=device)
+        with sharing(shared):
+            logits = _read(model, cache, ids, mask, positions)
 
 
 def _read(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
