@@ -251,12 +251,37 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
             yield problem(["gates", str(number)], f"gates.{number}.adapter is {rule.adapter!r}: no such [tuning.*] table; known: {known}")
 
 
+def _false_starts(name: str, table: TuningTable, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield why an adapter cannot begin from the one that it names."""
+    if table.start is None:
+        return
+    before = settings.tuning.get(table.start)
+    if before is None:
+        yield "start", f"is {table.start!r}: no such [tuning.*] table; known: {', '.join(sorted(settings.tuning))}"
+        return
+    chain = [name]
+    while before is not None and before.start is not None and before.start not in chain:
+        chain.append(before.start)
+        before = settings.tuning.get(before.start)
+    if table.start == name or (before is not None and before.start is not None):
+        yield "start", f"is {table.start!r}: tables that begin from each other have no beginning"
+        return
+    first = settings.tuning[table.start]
+    if "full" in (table.method, first.method):
+        yield "start", "is for adapters; with method full there is none"
+        return
+    for key in ("method", "rank", "alpha", "layers"):
+        if getattr(table, key) != getattr(first, key):
+            yield key, f"is {getattr(table, key)!r}, but {table.start!r}, from which it begins, has {getattr(first, key)!r}"
+
+
 def _misfits(name: str, table: TuningTable, settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the keys of a [tuning.*] table that contradict another, and why."""
     if table.objective != "sft":
         for key in ("packing", "replay", "teacher"):
             if getattr(table, key):
                 yield key, f"is for objective sft, and the objective is {table.objective}"
+    yield from _false_starts(name, table, settings)
     if table.teacher_answers is not None and table.teacher is None:
         yield "teacher_answers", "needs teacher, the arm that gave them"
     for arm in settings.arms:

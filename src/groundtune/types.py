@@ -410,7 +410,8 @@ class ModelVersion:
     ``readers`` is the intersection over the readers of every document its training rows drew on: a principal outside it is not
     answered by this adapter. ``None`` means a base model, trained on nothing of the project's. ``base`` is the fingerprint of the base's
     weights, ``base_name`` and ``revision`` are what they were asked for by (a commit, a package version, or a fingerprint of files);
-    ``template_hash`` is of the chat template, ``licence`` of the base. What was not recorded is empty.
+    ``template_hash`` is of the chat template, ``licence`` of the base. ``started_from`` is the version whose weights it began with: its
+    documents and readers count for this one too. What was not recorded is empty.
     """
 
     id: str
@@ -428,6 +429,7 @@ class ModelVersion:
     template_hash: str = ""
     licence: str = ""
     made_at: str = ""
+    started_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

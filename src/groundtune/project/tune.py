@@ -84,9 +84,19 @@ def job_for(project: Project, name: str) -> adapter.Job:
         raise UnknownName.of("adapter", name, known, "name a [tuning.*] table of groundtune.toml: groundtune tune NAME")
     rows, dev_rows = _prepared(project, name)
     recipe, seed = project.settings.tuning[name], project.settings.project.seed
+    start = None if recipe.start is None else job_for(project, recipe.start)
+    if start is not None:
+        rows = trainset.after(rows, start.rows)
     prompt = prompt_hash(project.house.instructions)
     key = adapter.version_key(
-        name=name, recipe=recipe, rows=rows, dev_rows=dev_rows, base=project.chat.fingerprint, prompt_hash=prompt, seed=seed
+        name=name,
+        recipe=recipe,
+        rows=rows,
+        dev_rows=dev_rows,
+        base=project.chat.fingerprint,
+        prompt_hash=prompt,
+        seed=seed,
+        start=None if start is None else start.key,
     )
     return adapter.Job(
         name=name,
@@ -98,6 +108,7 @@ def job_for(project: Project, name: str) -> adapter.Job:
         prompt_hash=prompt,
         seed=seed,
         sources=sources_of(project, name),
+        start=start,
     )
 
 
@@ -129,7 +140,20 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     world()
     # All rows first: what is wrong with the last adapter's must not come out after the hours that the first one took.
     jobs = [job_for(project, name) for name in dict.fromkeys(names or list(project.settings.tuning))]
-    return [_made(project, job) for job in jobs]
+    made = {job.key: _made(project, job) for job in _first_things_first(jobs)}
+    return [made[job.key] for job in jobs]
+
+
+def _first_things_first(jobs: Sequence[adapter.Job]) -> list[adapter.Job]:
+    """Return the jobs and those that they begin from, each after the one it needs."""
+    order: dict[str, adapter.Job] = {}
+    for job in jobs:
+        chain = [job]
+        while chain[-1].start is not None:
+            chain.append(chain[-1].start)
+        for item in reversed(chain):
+            order.setdefault(item.key, item)
+    return list(order.values())
 
 
 def _made(project: Project, job: adapter.Job) -> ModelVersion:
@@ -145,7 +169,8 @@ def _made(project: Project, job: adapter.Job) -> ModelVersion:
     if run.status != "done":
         kind = "preference" if job.recipe.objective != "sft" else "example"
         examples = [(version.id, f"{kind}:{row.example_id}") for row in job.rows.rows]
-        project.ledger.link(run.id, [*examples, *((version.id, item) for item in version.document_ids)])
+        began = [(version.id, version.started_from)] if version.started_from else []
+        project.ledger.link(run.id, [*examples, *began, *((version.id, item) for item in version.document_ids)])
         project.ledger.end(run.id, "done", {"model": version.id, "left_out": job.rows.left_out})
     return version
 

@@ -32,6 +32,11 @@ class Exported:
 def export(project: Project, name: str, form: Form, *, model: str = HOSTED_MODEL) -> Exported:
     """Write the run into ``exports/NAME-FORM`` of the project folder; nothing is sent anywhere."""
     job = job_for(project, name)
+    if job.start is not None:
+        raise StateError(
+            f"tuning {name} begins from {job.start.name}, which an export cannot",
+            f"export one of them, or remove start; to tune here, type: groundtune tune {name}",
+        )
     folder = project.folder / "exports" / f"{name}-{form}"
     if form == "openai":
         readers = ", ".join(sorted(job.rows.readers)) or "nobody"

@@ -43,6 +43,11 @@ class TuningTable(Table):
         None, description="answers.jsonl of the teacher, below the project folder; without it the arm is asked now"
     )
     readers: list[str] | None = Field(None, description="who the adapter is for: only rows whose documents all of these groups may read")
+    start: str | None = Field(
+        None,
+        description="the [tuning.*] table whose adapter this one begins from: form before reading, replies before preferences;"
+        " method, rank, alpha and layers must be the same",
+    )
     passages: bool = Field(False, description="train with the passages that retrieval shows")
     distractors: Annotated[int, Field(ge=0)] = Field(2, description="passages beside the gold one in a row (with passages)")
     without_gold: Share = Field(0.15, description="share of answerable rows shown without their gold passage, to learn refusing")

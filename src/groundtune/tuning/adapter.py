@@ -37,7 +37,11 @@ SAID_PROMPTS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All that one tuned model is made from. ``chat`` is the [chat] table; ``sources`` says where each setting of the recipe is from."""
+    """All that one tuned model is made from.
+
+    ``chat`` is the [chat] table; ``sources`` says where each setting of the recipe is from; ``start`` is the job whose adapter
+    it begins from.
+    """
 
     name: str
     key: str
@@ -48,13 +52,23 @@ class Job:
     prompt_hash: str
     seed: int
     sources: Mapping[str, str] = field(default_factory=dict)
+    start: Job | None = None
 
 
 def version_key(
-    *, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row | Pair], base: str, prompt_hash: str, seed: int
+    *,
+    name: str,
+    recipe: TuningTable,
+    rows: TrainSet,
+    dev_rows: Sequence[Row | Pair],
+    base: str,
+    prompt_hash: str,
+    seed: int,
+    start: str | None = None,
 ) -> str:
-    """Return the fingerprint of all that an adapter is made from; the same key is the same adapter."""
-    return fingerprint(name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed)
+    """Return the fingerprint of all that an adapter is made from; the same key is the same adapter. ``start`` is the key it begins from."""
+    parts = [name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed]
+    return fingerprint(*parts, *([] if start is None else [start]))
 
 
 def folder_of(store: Path, name: str, key: str) -> Path:
@@ -106,7 +120,9 @@ def make(job: Job, *, store: Path, progress: Progress) -> ModelVersion:
     progress.note(f"tune {job.name}: {asked.told()}")
     with storing(work):
         work.mkdir(parents=True, exist_ok=True)
-    state, base, finish = _trained(job, work, progress, world)
+    state, base, finish = _trained(
+        job, work, progress, world, None if job.start is None else folder_of(store, job.start.name, job.start.key)
+    )
     if world.rank == 0:
         if state.best_loss is None or weights_in(work / "best") is None:
             raise StateError(f"tuning {job.name} ended without weights", "type: groundtune tune")
@@ -145,8 +161,11 @@ def planned(job: Job) -> Any:
     return found
 
 
-def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[State, str, Callable[[Path], None]]:
-    """Train in ``work``; return where the run stands, the base's fingerprint, and what is still to be done to the folder of the best."""
+def _trained(job: Job, work: Path, progress: Progress, world: Any, start: Path | None) -> tuple[State, str, Callable[[Path], None]]:
+    """Train in ``work``, from the adapter in ``start`` if there is one.
+
+    Return where the run stands, the base's fingerprint, and what is still to be done to the folder of the best.
+    """
     import torch
 
     from groundtune.models import memory
@@ -157,6 +176,8 @@ def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[Stat
     model, tokenizer, base = methods.load(job.chat, job.recipe)
     torch.manual_seed(job.seed)
     trained = methods.prepare(model, job.recipe)
+    if start is not None:
+        _begin_from(trained, start)
     state = train(
         trained,
         tokenizer,
@@ -179,6 +200,20 @@ def _trained(job: Job, work: Path, progress: Progress, world: Any) -> tuple[Stat
                 tokenizer.save_pretrained(str(best))
 
     return state, base, finish
+
+
+def _begin_from(trained: Any, start: Path) -> None:
+    """Put the weights of a finished adapter into a fresh one. Raises ``StateError`` where there is none or it does not fit."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    if read_version(start) is None:
+        raise StateError(f"{start}: the adapter to begin from is not there", "type: groundtune tune")
+    loaded = set_peft_model_state_dict(trained, load_file(str(start / ADAPTER)))
+    missing = [name for name in loaded.missing_keys if "lora_" in name]
+    if missing or loaded.unexpected_keys:
+        wrong = (missing or loaded.unexpected_keys)[0]
+        raise StateError(f"{start}: does not fit the adapter that begins from it ({wrong})", "type: groundtune check")
 
 
 def _version(job: Job, base: str, state: State, asked: Any) -> ModelVersion:
@@ -211,6 +246,7 @@ def _version(job: Job, base: str, state: State, asked: Any) -> ModelVersion:
         template_hash=origin.template_hash,
         licence=origin.licence,
         made_at=now(),
+        started_from=None if job.start is None else f"model:{job.start.name}-{job.start.key[:8]}",
     )
 
 

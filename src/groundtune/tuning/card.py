@@ -26,6 +26,7 @@ def card(version: ModelVersion, rows: TrainSet, base_name: str) -> str:
     memory = "unknown"
     if metrics.get("peak_bytes"):
         memory = f"{metrics['peak_bytes'] / 1e9:.2f} GB, estimated {metrics['estimated_bytes'] / 1e9:.2f}"
+    began = f" It began with the weights of {version.started_from}, whose documents are listed here too." if version.started_from else ""
     kind = KINDS[version.recipe.get("method", "lora")]
     return f"""# {version.id}
 
@@ -38,7 +39,7 @@ prompt it is not this model (prompt hash `{version.prompt_hash}`).
 
 ## Training rows
 
-{len(rows.rows)} rows, fingerprint `{version.trained_on}`, listed in `rows.jsonl`.{replayed}
+{len(rows.rows)} rows, fingerprint `{version.trained_on}`, listed in `rows.jsonl`.{replayed}{began}
 
 {left_out}
 

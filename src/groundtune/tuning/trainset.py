@@ -11,7 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from groundtune.answers.prompt import blocks_of, render, reply_text
@@ -115,6 +115,20 @@ def closed(
             "set readers in its [tuning.*] table to the groups it is for, then type: groundtune tune",
         )
     return TrainSet(rows=tuple(rows), left_out=dict(left_out), readers=readers, document_ids=document_ids)
+
+
+def after(rows: TrainSet, before: TrainSet) -> TrainSet:
+    """Return the rows of an adapter that begins from another: what that one was made from is in its weights as well.
+
+    Raises ``StateError`` when nobody may read both.
+    """
+    readers = rows.readers & before.readers
+    if not readers:
+        raise StateError(
+            "nobody could read this adapter: it shares no reader with the one that it begins from",
+            "remove start from its [tuning.*] table, or set readers in both, then type: groundtune tune",
+        )
+    return replace(rows, readers=readers, document_ids=tuple(sorted({*rows.document_ids, *before.document_ids})))
 
 
 def rows_of(
