@@ -104,6 +104,10 @@ smallest_gain = 0.05
 metric = "valid_json"
 min = 0.9
 
+[[rubric.gates]]
+metric = "false_refusal"       # half of the questions have no answer: without this, an arm that refuses nearly all of them leads
+max = 0.5
+
 [costs]
 machine_hour = 0.08
 '''

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune import __version__
 from groundtune.decisions import record
 from groundtune.decisions.decide import decide as apply_rubric
+from groundtune.decisions.mix import mixed
 from groundtune.decisions.page import Evidence, page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
@@ -76,7 +77,17 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     )
     beside = before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback)
     folder = project.folder / "decisions"
-    decision = record.write(replace(draft, sections=beside), folder)
+    by_kind, turned = mixed(
+        evaluation.scores,
+        rubric.primary,
+        [arm.name for arm in evaluation.arms],
+        draft.choice,
+        {example.id: example.answerable for example in evaluation.examples},
+        {example.id: example.split_group for example in evaluation.examples},
+        seed=settings.project.seed,
+    )
+    beside = (by_kind, *beside) if by_kind else beside
+    decision = record.write(replace(draft, sections=beside, flips=(*draft.flips, *turned)), folder)
     html = page(
         decision,
         Evidence(

@@ -1,0 +1,64 @@
+import pytest
+
+from groundtune.decisions.mix import mixed
+from groundtune.types import Score
+
+
+def scores(values: dict[str, tuple[float, float]], answerable: int = 10, refused: int = 10) -> tuple[list[Score], dict[str, bool]]:
+    """Every arm's value on each question that has an answer, and on each that has none."""
+    kinds = {f"q{number}": number < answerable for number in range(answerable + refused)}
+    made = [
+        Score(
+            answer_id=f"answer:{arm}:{name}",
+            example_id=name,
+            arm=arm,
+            metric="token_f1",
+            value=pair[0 if has else 1],
+            reason="",
+            signature="s",
+        )
+        for arm, pair in values.items()
+        for name, has in kinds.items()
+    ]
+    return made, kinds
+
+
+def test_arms_that_change_places_are_told_with_the_share_at_which_they_are_level() -> None:
+    made, kinds = scores({"rag": (0.3, 0.1), "tuned": (0.1, 0.9)})
+    section, turned = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, seed=1)
+    # 0.8 ahead on refusals, 0.2 behind on answers: level at 0.8 / (0.8 + 0.2).
+    [said] = turned
+    assert said.startswith(
+        "More than 80% of the questions have an answer (here 50%): rag is then ahead of tuned in token_f1, by 0.20 on those that"
+    )
+    assert section is not None and section.lines == turned
+    assert [row[0] for row in section.grids[0].rows] == ["rag", "tuned"]
+    assert "n = 10" in section.grids[0].rows[0][1]
+
+
+def test_the_other_way_round_the_share_is_the_least() -> None:
+    made, kinds = scores({"rag": (0.0, 0.9), "tuned": (0.9, 0.6)})
+    _, [said] = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, seed=1)
+    assert said.startswith(
+        "Less than 25% of the questions have an answer (here 50%): rag is then ahead of tuned in token_f1, by 0.30 on those to refuse"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "choice"),
+    [
+        ({"rag": (0.1, 0.1), "tuned": (0.2, 0.9)}, "tuned"),
+        ({"rag": (0.5, 0.5), "tuned": (0.4, 0.51)}, "tuned"),
+        ({"rag": (0.1, 0.2)}, None),
+    ],
+    ids=["ahead on both", "behind in all", "nothing chosen"],
+)
+def test_where_nobody_changes_places_nothing_is_said(values: dict[str, tuple[float, float]], choice: str | None) -> None:
+    made, kinds = scores(values)
+    section, turned = mixed(made, "token_f1", list(values), choice, kinds, {}, seed=1)
+    assert not turned and section is not None
+
+
+def test_a_test_set_of_one_kind_has_no_such_section() -> None:
+    made, kinds = scores({"rag": (0.1, 0.1)}, refused=0)
+    assert mixed(made, "token_f1", ["rag"], "rag", kinds, {}, seed=1) == (None, ())
