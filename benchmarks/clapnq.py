@@ -96,6 +96,12 @@ name = "hybrid"
 retrieves = true
 adapter = "reader"
 
+[[arms]]
+name = "hybrid-json"
+retrieves = true
+adapter = "reader"
+constrained = true
+
 [rubric]
 primary = "token_f1"
 smallest_gain = 0.05

@@ -25,7 +25,7 @@ def scores(values: dict[str, tuple[float, float]], answerable: int = 10, refused
 
 def test_arms_that_change_places_are_told_with_the_share_at_which_they_are_level() -> None:
     made, kinds = scores({"rag": (0.3, 0.1), "tuned": (0.1, 0.9)})
-    section, turned = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, seed=1)
+    section, turned = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, smallest=0.05, seed=1)
     # 0.8 ahead on refusals, 0.2 behind on answers: level at 0.8 / (0.8 + 0.2).
     [said] = turned
     assert said.startswith(
@@ -38,7 +38,7 @@ def test_arms_that_change_places_are_told_with_the_share_at_which_they_are_level
 
 def test_the_other_way_round_the_share_is_the_least() -> None:
     made, kinds = scores({"rag": (0.0, 0.9), "tuned": (0.9, 0.6)})
-    _, [said] = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, seed=1)
+    _, [said] = mixed(made, "token_f1", ["rag", "tuned"], "tuned", kinds, {}, smallest=0.05, seed=1)
     assert said.startswith(
         "Less than 25% of the questions have an answer (here 50%): rag is then ahead of tuned in token_f1, by 0.30 on those to refuse"
     )
@@ -51,14 +51,14 @@ def test_the_other_way_round_the_share_is_the_least() -> None:
         ({"rag": (0.5, 0.5), "tuned": (0.4, 0.51)}, "tuned"),
         ({"rag": (0.1, 0.2)}, None),
     ],
-    ids=["ahead on both", "behind in all", "nothing chosen"],
+    ids=["ahead on both", "behind in all", "nothing chosen", "behind by too little"],
 )
 def test_where_nobody_changes_places_nothing_is_said(values: dict[str, tuple[float, float]], choice: str | None) -> None:
     made, kinds = scores(values)
-    section, turned = mixed(made, "token_f1", list(values), choice, kinds, {}, seed=1)
+    section, turned = mixed(made, "token_f1", list(values), choice, kinds, {}, smallest=0.05, seed=1)
     assert not turned and section is not None
 
 
 def test_a_test_set_of_one_kind_has_no_such_section() -> None:
     made, kinds = scores({"rag": (0.1, 0.1)}, refused=0)
-    assert mixed(made, "token_f1", ["rag"], "rag", kinds, {}, seed=1) == (None, ())
+    assert mixed(made, "token_f1", ["rag"], "rag", kinds, {}, smallest=0.05, seed=1) == (None, ())

@@ -25,11 +25,12 @@ def mixed(
     answerable: Mapping[str, bool],
     clusters: Mapping[str, str],
     *,
+    smallest: float,
     seed: int,
 ) -> tuple[Annex | None, tuple[str, ...]]:
     """Return the section with both tables, and the sentences on arms that change places with ``choice`` between the kinds.
 
-    ``answerable`` says of each question whether it has an answer. Nothing is returned where the test set is all of one kind.
+    A lead below ``smallest`` on the kind where ``choice`` is behind is not worth a sentence. ``answerable`` says of each question whether it has an answer. Nothing is returned where the test set is all of one kind.
     """
     kept = [score for score in scores if score.metric == primary and score.example_id in answerable]
     kinds = {kind: [score for score in kept if answerable[score.example_id] is kind] for kind in (True, False)}
@@ -44,7 +45,9 @@ def mixed(
     grid = Grid(
         head=("arm", f"{primary}, answer exists", f"{primary}, to be refused"), rows=rows, note="means with 95 % intervals and n", title=""
     )
-    said = tuple(_turned(kinds, kept, primary, choice, name, answerable, clusters, seed) for name in names if choice and name != choice)
+    said = tuple(
+        _turned(kinds, kept, primary, choice, name, answerable, clusters, smallest, seed) for name in names if choice and name != choice
+    )
     turned = tuple(text for text in said if text)
     lines = turned or (("No arm changes places with the chosen one between the two kinds.",) if choice else ())
     return Annex(title=TITLE, lines=lines, grids=(grid,)), turned
@@ -58,6 +61,7 @@ def _turned(
     rival: str,
     answerable: Mapping[str, bool],
     clusters: Mapping[str, str],
+    smallest: float,
     seed: int,
 ) -> str:
     """Return at which share of questions with an answer the two arms are level; nothing where one leads on both kinds."""
@@ -69,7 +73,7 @@ def _turned(
     if with_answer.value is None or without.value is None or both.value is None:
         return ""
     d1, d0 = sign * with_answer.value, sign * without.value
-    if d1 * d0 >= 0 or sign * both.value <= 0:
+    if d1 * d0 >= 0 or min(d1, d0) > -smallest or sign * both.value <= 0:
         return ""
     level = d0 / (d0 - d1)
     ids = {score.example_id for score in kept}

@@ -84,6 +84,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         draft.choice,
         {example.id: example.answerable for example in evaluation.examples},
         {example.id: example.split_group for example in evaluation.examples},
+        smallest=rubric.smallest_gain,
         seed=settings.project.seed,
     )
     beside = (by_kind, *beside) if by_kind else beside

@@ -67,7 +67,8 @@ def version_key(
     start: str | None = None,
 ) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter. ``start`` is the key it begins from."""
-    parts = [name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed]
+    # A key that is not used leaves the identity as it was before there was such a key.
+    parts = [name, recipe.model_dump(exclude_none=True), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed]
     return fingerprint(*parts, *([] if start is None else [start]))
 
 
