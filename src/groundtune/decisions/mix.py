@@ -30,7 +30,8 @@ def mixed(
 ) -> tuple[Annex | None, tuple[str, ...]]:
     """Return the section with both tables, and the sentences on arms that change places with ``choice`` between the kinds.
 
-    A lead below ``smallest`` on the kind where ``choice`` is behind is not worth a sentence. ``answerable`` says of each question whether it has an answer. Nothing is returned where the test set is all of one kind.
+    A lead below ``smallest`` on the kind where ``choice`` is behind is not worth a sentence. ``answerable`` says of each question
+    whether it has an answer. Nothing is returned where the test set is all of one kind.
     """
     kept = [score for score in scores if score.metric == primary and score.example_id in answerable]
     kinds = {kind: [score for score in kept if answerable[score.example_id] is kind] for kind in (True, False)}
