@@ -37,6 +37,7 @@ class Evidence:
     gates: Mapping[str, str]
     smallest_gain: float
     looks: int
+    asked: str
     relocked: int
     run_id: str
 
@@ -78,13 +79,13 @@ def _list(items: Iterable[str], empty: str) -> str:
 def _header(decision: Decision, evidence: Evidence) -> str:
     headline = HEADLINES[decision.verdict].format(choice=decision.choice)
     facts = {
-        "Questions": str(len(evidence.examples)),
+        "Questions": f"{len(evidence.examples)}{' (holdout)' if evidence.asked == 'holdout' else ''}",
         "Arms run": f"{len(evidence.answers)} of {len(evidence.arms)}",
         "Fallback": decision.fallback or "none",
         "Owner": decision.owner,
         "Decided": decision.made_on.isoformat(),
         "Revisit by": decision.revisit_on.isoformat(),
-        "Looks at this test set": str(evidence.looks),
+        "Looks at these questions": str(evidence.looks),
     }
     shown = "".join(f"<span>{escape(key)} <b>{escape(value)}</b></span>" for key, value in facts.items())
     needed = (

@@ -54,10 +54,11 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     estimates = estimates_of(project, evaluation)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
-        "assumptions": [*_assumptions(relocked), *evaluation.notes],
+        "assumptions": [*_assumptions(relocked), *_held_out(project, evaluation), *evaluation.notes],
         "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric)],
         "currency": settings.costs.currency,
         "looks": evaluation.looks,
+        "asked": evaluation.asked,
     }
     draft = apply_rubric(
         estimates,
@@ -91,6 +92,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
             gates={gate.metric: str(gate).removeprefix(f"{gate.metric} ") for gate in rubric.all_gates},
             smallest_gain=rubric.smallest_gain,
             looks=evaluation.looks,
+            asked=evaluation.asked,
             relocked=relocked,
             run_id=evaluation.run_id,
         ),
@@ -107,6 +109,18 @@ def _assumptions(relocked: int) -> list[str]:
         return []
     return [
         f"The test set, the rubric or the arms were changed and locked again {relocked} time(s); groundtune.lock lists the earlier locks."
+    ]
+
+
+def _held_out(project: Project, evaluation: Evaluation) -> list[str]:
+    """Return what a decision on the holdout says of it."""
+    lock = locks.read(project.folder)
+    if evaluation.asked == "test" or lock is None:
+        return []
+    seen = project.ledger.looks(lock.id("test"))
+    return [
+        f"The {len(evaluation.examples)} questions are those of the holdout, look {evaluation.looks} at it; arms and settings were chosen"
+        f" without it, while the test set was looked at {seen} time(s)."
     ]
 
 

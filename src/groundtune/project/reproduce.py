@@ -27,7 +27,7 @@ from groundtune.files import file_sha256, fingerprint, plain, write_json
 from groundtune.records.ledger import now
 from groundtune.scores.corpus import Tally
 from groundtune.scores.scorer import score_all
-from groundtune.types import Arm, Decision, Estimate, Score
+from groundtune.types import Arm, Asked, Decision, Estimate, Score
 
 if TYPE_CHECKING:
     from groundtune.project.evaluate import Evaluation
@@ -140,8 +140,8 @@ def reproduce(project: Project, number: str) -> Reproduced:
             differs += [f"{name}: {_told(getattr(decision, name), getattr(again, name))}" for name in found]
             same = not found
     changed = _changed(project, decision)
-    if run is not None and (run / "answers.jsonl").is_file() and not {"documents", "test"} & changed.keys():
-        rescored, rescored_differs = _rescored(project, run)
+    if run is not None and (run / "answers.jsonl").is_file() and not {"documents", asked_by(decision)} & changed.keys():
+        rescored, rescored_differs = _rescored(project, run, asked_by(decision))
     return Reproduced(
         decision=decision.id,
         same=same,
@@ -151,6 +151,11 @@ def reproduce(project: Project, number: str) -> Reproduced:
         rescored=rescored,
         rescored_differs=tuple(rescored_differs),
     )
+
+
+def asked_by(decision: Decision) -> Asked:
+    """Return which questions a decision was made on."""
+    return "holdout" if decision.inputs.get("asked") == "holdout" else "test"
 
 
 def _name(decision_id: str) -> str:
@@ -203,6 +208,7 @@ def _again(run: Path, kept: Mapping[str, Any]) -> Decision:
         not_covered=kept["not_covered"],
         currency=kept["currency"],
         looks=kept["looks"],
+        asked=kept.get("asked", "test"),
     )
 
 
@@ -251,7 +257,7 @@ def labels_print(project: Project) -> str:
     return fingerprint(sorted((*key, value) for key, value in labels.items())) if labels else "none"
 
 
-def _rescored(project: Project, run: Path) -> tuple[int, list[str]]:
+def _rescored(project: Project, run: Path, asked: Asked) -> tuple[int, list[str]]:
     """Score the stored answers again; return how many, and the scores that came out otherwise."""
     from groundtune.answers.stored import answer_from
     from groundtune.project.evaluate import context_of
@@ -267,7 +273,7 @@ def _rescored(project: Project, run: Path) -> tuple[int, list[str]]:
     }
     answers = [answer_from(row) for row in _rows(run / "answers.jsonl")]
     differs = []
-    for score in score_all(answers, project.content.split("test"), context, metrics):
+    for score in score_all(answers, project.content.split(asked), context, metrics):
         row = stored.get((score.answer_id, score.example_id, score.metric))
         if row is None or row["value"] != score.value:
             was = "none" if row is None else row["value"]
