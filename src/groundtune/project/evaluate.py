@@ -87,7 +87,7 @@ def evaluate(project: Project, names: Sequence[str] | None, asked: Asked = "test
     project.ledger.look(lock.id(asked), run.id, [arm.name for arm in arms])
     looks = project.ledger.looks(lock.id(asked))
     if asked == "holdout":
-        before = "nothing has looked at it before" if looks == 1 else f"look {looks}: it is no longer unseen"
+        before = "the first look at it" if looks == 1 else f"look {looks}: it is no longer unseen"
         project.progress.note(f"the holdout is asked: {len(examples)} questions, {before}")
     not_run: dict[str, str] = {}
     answers: dict[str, tuple[Answer, ...]] = {}
