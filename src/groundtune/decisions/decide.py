@@ -16,8 +16,9 @@ from datetime import date
 
 from groundtune.decisions.flips import flips_of
 from groundtune.decisions.rubric import Gate, Rubric
+from groundtune.decisions.sure import close_gates, intolerable, takes
 from groundtune.decisions.weigh import FORMAT, Measured, format_pairs, order
-from groundtune.decisions.wording import chance, number, worded
+from groundtune.decisions.wording import chance, worded
 from groundtune.scores.estimate import questions_needed
 from groundtune.scores.metrics import METRICS, metric_named
 from groundtune.types import Arm, Asked, Decision, Estimate, Verdict
@@ -192,7 +193,9 @@ def _reasons(
         said.append(f"{name} does not pass: needed {'; and '.join(missed)}.")
     said += [f"{name} was not run: {why}." for name, why in silent.items()]
     said += format_reasons(measured, rubric, arms)
-    said += _costs(measured, chosen, currency)
+    said += intolerable(measured, rubric, ran, chosen.choice)
+    said += close_gates(measured, rubric, chosen.choice)
+    said += takes(measured, [chosen.choice or chosen.best, chosen.fallback], currency)
     return said
 
 
@@ -238,17 +241,6 @@ def format_reasons(measured: Measured, rubric: Rubric, arms: Sequence[Arm]) -> l
             f" difference {worded(lead)}."
         )
     return said
-
-
-def _costs(measured: Measured, chosen: Chosen, currency: str) -> list[str]:
-    parts = []
-    for name in dict.fromkeys([chosen.choice or chosen.best, chosen.fallback]):
-        if name is None:
-            continue
-        cost, seconds = measured.mean("cost", name).value, measured.mean("machine_seconds", name).value
-        if cost is not None and seconds is not None:
-            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions, {number(seconds)} s of the machine for each")
-    return [f"What it takes: {'; '.join(parts)}."] if parts else []
 
 
 def _not_covered(chosen: Chosen, measured: Measured, rubric: Rubric, silent: Mapping[str, str]) -> list[str]:

@@ -119,7 +119,7 @@ def _number(value: float | None, metric: str) -> str:
     if value is None:
         return "–"
     if metric == "cost":
-        return f"{value:.5f}"
+        return f"{1000 * value:.3f}"
     if metric in ("prompt_tokens", "completion_tokens"):
         return f"{value:.0f}"
     return f"{value:.2f}" if metric == "seconds_total" else f"{value:.3f}"
@@ -133,7 +133,7 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
     rows = []
     for name in metrics:
         metric = metric_named(name)
-        arrow = "higher is better" if metric.better == "higher" else "lower is better"
+        arrow = ("of 1,000 answers · " if name == "cost" else "") + f"{metric.better} is better"
         gate = f" · gate: {evidence.gates[name]}" if name in evidence.gates else ""
         cells = "".join(_cell(means.get((arm.name, name)), arm.name in evidence.not_run) for arm in evidence.arms)
         primary = ' class="primary"' if name == decision.primary else ""
@@ -143,7 +143,7 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
     return (
         "<section><h2>Every arm, every metric</h2><p>Mean, 95 % interval, and the number of questions behind it."
         ' A failed answer counts as the worst value.</p><div class="scroll"><table id="arms">'
-        f"<colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{''.join(rows)}</table></div>"
+        f"<colgroup>{columns}</colgroup><thead><tr><th>metric</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"<details><summary>What each metric means</summary>{definitions}</details></section>"
     )
 
@@ -199,8 +199,9 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
     return (
         "<section><h2>Paired differences</h2><p>The same questions, arm against arm; p after Holm's correction. Dashed: the smallest"
         f" gain that matters ({evidence.smallest_gain:g}).</p>{chart}"
-        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><tr><th>arms</th><th>metric</th>"
-        f"<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
+        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><thead><tr><th>arms</th><th>metric</th>"
+        "<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div></details></section>"
     )
 
 
