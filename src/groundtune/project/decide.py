@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from groundtune import __version__
 from groundtune.decisions import record
 from groundtune.decisions.decide import decide as apply_rubric
-from groundtune.decisions.page import Evidence, page
+from groundtune.decisions.drill import Evidence
+from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic

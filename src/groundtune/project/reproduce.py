@@ -40,7 +40,7 @@ KEY = "decisions.key"
 # What the statistics and the rule work out; the rest of a record is what they were given, or dates.
 WORKED_OUT = ("verdict", "choice", "fallback", "primary", "questions_needed", "estimates")
 # Metrics that a model measures: asking it again would be another measurement.
-ASKED = ("judged:", "grounded")
+ASKED = ("judged:", "grounded", "ragas:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
