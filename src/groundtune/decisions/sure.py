@@ -56,5 +56,5 @@ def takes(measured: Measured, names: Sequence[str | None], currency: str) -> lis
 
 def thousand(estimate: Estimate) -> Estimate:
     """Return the estimate of a thousand answers' cost for that of one."""
-    scaled = {name: None if (end := getattr(estimate, name)) is None else 1000 * end for name in ("value", "low", "high")}
-    return replace(estimate, **scaled)
+    value, low, high = (None if end is None else 1000 * end for end in (estimate.value, estimate.low, estimate.high))
+    return replace(estimate, value=value, low=low, high=high)

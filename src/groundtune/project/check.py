@@ -15,6 +15,7 @@ from groundtune.project.estimate import Line, estimate
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
+    from groundtune.types import Split
 
 ASSUMED_SPREAD = 0.4  # standard deviation of a paired difference of a 0-to-1 metric; replaced by the measured one in the decision
 
@@ -43,7 +44,9 @@ def check(project: Project) -> Report:
     if content is None:
         return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
     splits = Counter(example.split for example in content.examples)
-    shown = ["train", "dev", "test", *(["holdout"] if splits["holdout"] else [])]
+    shown: list[Split] = ["train", "dev", "test"]
+    if splits["holdout"]:
+        shown.append("holdout")
     counts = {
         "documents": len(content.documents),
         "principals": len(content.principals),
