@@ -50,7 +50,7 @@ def check(project: Project) -> Report:
     counts = {
         "documents": len(content.documents),
         "principals": len(content.principals),
-        **{name: splits[name] for name in shown},
+        **{str(name): splits[name] for name in shown},
     }
     kinds: dict[str, dict[str, int]] = {
         name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in shown
