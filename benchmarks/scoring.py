@@ -1,22 +1,25 @@
-"""How long scoring and statistics take without generation, and how much memory: 6 arms × 1,000 questions.
+"""How long scoring and statistics take without generation, how much memory, and how big the page is: 6 arms × 1,000 questions.
 
-    python benchmarks/scoring.py [QUESTIONS]
+    python benchmarks/scoring.py [QUESTIONS] [--page FILE]
 
 Answers are made up and seeded: 60 words, three passages of 120 words, a citation, a reply object. Every default metric is scored, then
 those on demand that need no model, then every mean, every paired difference and the decision; 10,000 resamples, questions clustered by
-document.
+document. The page holds every answer with its prompt, as a real one does; ``--page`` keeps it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import resource
-import sys
 import time
 from datetime import date
+from pathlib import Path
 
 from groundtune.decisions.decide import decide
+from groundtune.decisions.drill import Evidence as Behind
+from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Gate, Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.scores.corpus import tallies_of
@@ -116,12 +119,20 @@ def made_answers(arm: Arm, examples: list[Example], documents: dict[str, Documen
                 prompt_hash="p",
                 prompt_tokens=600,
                 completion_tokens=70,
+                messages=asked(example.question, passages),
                 seconds=Seconds(total=chance.uniform(0.5, 2.0)),
                 cost=0.001,
                 example_id=example.id,
             )
         )
     return found
+
+
+def asked(question: str, passages: tuple[Passage, ...]) -> tuple[dict[str, str], ...]:
+    """Return a prompt of the usual size: instructions of 100 words, the passages, the question."""
+    shown = "\n\n".join(f"[{item.rank}] {item.chunk.title}\n{item.chunk.text}" for item in passages)
+    told = Writer(1).paragraph(7)
+    return ({"role": "system", "content": told}, {"role": "user", "content": f"{shown}\n\n{question}"})
 
 
 def _passage(document: Document, rank: int) -> Passage:
@@ -141,7 +152,7 @@ def _passage(document: Document, rank: int) -> Passage:
     return Passage(chunk=chunk, rank=rank, score=1.0, similarity=0.5, found_by={"words": rank}, allowed_by=("everyone",))
 
 
-def main(questions: int = 1_000) -> None:
+def main(questions: int = 1_000, kept: Path | None = None) -> None:
     """Measure each step and print a table."""
     documents = made_documents(400)
     examples = made_examples(documents, questions)
@@ -152,13 +163,14 @@ def main(questions: int = 1_000) -> None:
     whole = corpus_metrics(["refusal_f1", "macro_f1:label", "bleu"])
     single = [name for name in MORE if name not in corpus_metrics(list(MORE))]
 
-    took: dict[str, float] = {}
-    began = time.perf_counter()
+    took: dict[str, tuple[float, float]] = {}
+    began = time.perf_counter(), time.process_time()
 
     def done(step: str) -> None:
         nonlocal began
-        took[step] = time.perf_counter() - began
-        began = time.perf_counter()
+        now = time.perf_counter(), time.process_time()
+        took[step] = now[0] - began[0], now[1] - began[1]
+        began = now
 
     scores = [score for rows in answers.values() for score in score_all(rows, examples, context)]
     done(f"score, {len(METRICS) + 1} default metrics")
@@ -171,15 +183,44 @@ def main(questions: int = 1_000) -> None:
     done(f"statistics, {len(estimates)} estimates")
     decision = decide(estimates, rubric, ARMS, owner="a benchmark", made_on=date(2026, 1, 1), revisit_on=date(2026, 4, 1), inputs={})
     done("decide")
+    html = page(
+        decision,
+        Behind(
+            project="a benchmark",
+            currency="EUR",
+            arms=ARMS,
+            examples=examples,
+            answers=answers,
+            scores=[*scores, *more],
+            not_run={},
+            documents=documents,
+            gates={gate.metric: str(gate) for gate in rubric.all_gates},
+            smallest_gain=rubric.smallest_gain,
+            looks=1,
+            asked="test",
+            relocked=0,
+            run_id="run:benchmark",
+        ),
+    )
+    size = len(html.encode())
+    done(f"page, {size / 1e6:.2f} MB")
+    if kept:
+        kept.write_text(html, encoding="utf-8")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{len(ARMS)} arms × {questions:,} questions, {len(scores) + len(more):,} scores; verdict: {decision.verdict} {decision.choice}\n"
     )
-    print("| step | seconds |\n|---|---|")
-    for step, seconds in took.items():
-        print(f"| {step} | {seconds:.1f} |")
-    print(f"| all | {sum(took.values()):.1f} |\n\npeak memory {memory:.2f} GB")
+    print("| step | seconds | of a processor |\n|---|---|---|")
+    for step, (seconds, busy) in took.items():
+        print(f"| {step} | {seconds:.1f} | {busy:.1f} |")
+    print(
+        f"| all | {sum(row[0] for row in took.values()):.1f} | {sum(row[1] for row in took.values()):.1f} |\n\npeak memory {memory:.2f} GB"
+    )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("questions", nargs="?", type=int, default=1_000)
+    parser.add_argument("--page", type=Path)
+    given = parser.parse_args()
+    main(given.questions, given.page)

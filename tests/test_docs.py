@@ -104,9 +104,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_index_links_every_page() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}
-    # The decisions have an index of their own beside them.
-    decisions = ROOT / "docs" / "decisions" / "README.md"
-    linked |= {path for path in DOCS if path.parent == decisions.parent} if decisions in linked else set()
+    # Decision records, and decisions that were kept, have an index of their own beside them.
+    for own in ("decisions", "kept"):
+        beside = ROOT / "docs" / own / "README.md"
+        linked |= {path for path in DOCS if beside.parent in path.parents} if beside in linked else set()
     missing = [named(path) for path in DOCS if path not in linked and path != index]
     assert not missing, f"docs/index.md does not link {missing}"
 

@@ -18,6 +18,7 @@ import click
 
 from groundtune import errors, tables
 from groundtune.cli.main import VERBS, group
+from groundtune.scores import ragas
 from groundtune.scores.judge import judged_metric
 from groundtune.scores.metrics import METRICS, field_metric
 from groundtune.scores.more import MORE, refusal_of_kind
@@ -81,6 +82,7 @@ def metrics() -> str:
         *(refusal_of_kind(kind) for kind in get_args(Kind)),
         judged_metric("<criterion>"),
         macro_f1("<field>"),
+        *(ragas.ragas_metric(kind) for kind in ragas.KINDS),
     ]
     demanded = [_metric(metric) for metric in [*MORE.values(), *families]]
     head = ["metric", "definition", "better", "range", "counted on", "a failed answer gets", "arms compared by it"]

@@ -129,7 +129,9 @@ class Passage:
 # ── what is asked, and how it is answered ──
 
 Kind = Literal["answerable", "version", "forbidden", "refuse"]
-Split = Literal["train", "dev", "test"]
+Split = Literal["train", "dev", "test", "holdout"]
+Asked = Literal["test", "holdout"]  # the splits that decide
+HELD: tuple[Split, ...] = ("dev", "test", "holdout")  # the splits that nothing may be trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

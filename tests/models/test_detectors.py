@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_model import make_chat_model
 
-from groundtune.errors import MissingExtra, WeightsError
+from groundtune.errors import MissingExtra, ModelError, WeightsError
 from groundtune.models.detectors import lettuce, pairs
 from groundtune.models.local.chat import LocalChat
 from groundtune.models.local.likelihood import likelihoods
@@ -124,18 +124,51 @@ def test_lettucedetect_needs_its_package() -> None:
             lettuce.open({})
 
 
-class Spans:
+class Tokens:
     """What LettuceDetect's own detector gives back, for two known answers."""
 
     def predict(self, *, context: list[str], question: str | None, answer: str, output_format: str) -> list[dict[str, Any]]:
-        assert output_format == "spans" and context
-        return [] if "two" in answer else [{"start": 0, "end": 3, "confidence": 0.9}, {"start": 4, "end": 6, "confidence": 0.6}]
+        assert output_format == "tokens" and context
+        likely = [0.1, 0.3] if "two" in answer else [0.9, 0.6]
+        return [{"token": "x", "pred": int(value > 0.5), "prob": value} for value in likely]
 
 
-def test_the_surest_unsupported_span_of_lettucedetect_counts() -> None:
-    detector = lettuce.Lettuce(Spans(), "lettucedetect:made:0")
+def test_the_surest_unsupported_token_of_lettucedetect_counts() -> None:
+    detector = lettuce.Lettuce(Tokens(), "lettucedetect:made:0")
     claims = [CLAIMS[0], Claim(text="Three years.", passages=("x",)), CLAIMS[2]]
-    assert detector.support(claims) == [1.0, pytest.approx(0.1), 0.0]
+    assert detector.support(claims) == [pytest.approx(0.7), pytest.approx(0.1), 0.0]
+
+
+def test_what_is_no_token_is_an_error() -> None:
+    class Spans:
+        def predict(self, **_: Any) -> list[dict[str, Any]]:
+            return [{"start": 0, "end": 3, "confidence": 0.9}]
+
+    with pytest.raises(ModelError, match="gave tokens that are none"):
+        lettuce.Lettuce(Spans(), "lettucedetect:made:0").support(CLAIMS[:1])
+
+
+def test_lettucedetects_own_detector_is_asked_as_it_asks_to_be(tmp_path: Path) -> None:
+    """The real package with random weights: values are probabilities, the same twice, and those of its own spans at one half."""
+    pytest.importorskip("lettucedetect.models.inference")
+    import torch
+    from transformers import RobertaConfig, RobertaForTokenClassification
+
+    folder = tmp_path / "model"
+    tokenizer = save_tokenizer(folder)
+    torch.manual_seed(2)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.5}
+    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=1200, num_labels=2, **shape)
+    RobertaForTokenClassification(config).save_pretrained(str(folder))
+    detector = lettuce.open({"model": str(folder)})
+    first = detector.support(CLAIMS)
+    assert first == detector.support(CLAIMS) and all(0 <= value <= 1 for value in first) and first[2] == 0.0
+    for claim, value in zip(CLAIMS[:2], first, strict=False):
+        spans = detector._detector.predict(context=list(claim.passages), question=None, answer=claim.text, output_format="spans")
+        assert (value < 0.5) == bool(spans)
+        if spans:
+            assert value == pytest.approx(1 - max(span["confidence"] for span in spans), abs=1e-5)
+    assert detector.identity.startswith("lettucedetect:model:")
 
 
 @pytest.fixture(scope="module")

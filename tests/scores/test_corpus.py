@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from made_scores import answer, context, example, refusable
 
 from groundtune.errors import InputError, StateError
-from groundtune.scores.corpus import Tally, swapped, tallies_of, whole_compare, whole_mean
+from groundtune.scores.corpus import Tally, tallies_of, whole_compare, whole_mean
 from groundtune.scores.metrics import metric_named
+from groundtune.scores.resample import swapped
 from groundtune.scores.scorer import CorpusMetric
 from groundtune.types import Answer, Example
 
@@ -123,7 +124,7 @@ def test_chance_differences_have_p_values_that_are_spread_evenly() -> None:
         for _arm in range(2):
             refused = np.where(chance.random(40) < 0.75, wanted, ~wanted)
             arms.append(np.column_stack([refused & wanted, refused, wanted]).astype(float))
-        found.append(swapped(metric, arms[0], arms[1], resamples=199, seed=1))
+        found.append(swapped(arms[0], arms[1], metric.value, resamples=199, seed=1)[0])
     below = float(np.mean(np.array(found) <= 0.2))
     # Three standard errors of a share of 0.2 in 300.
     assert abs(below - 0.2) < 3 * (0.2 * 0.8 / 300) ** 0.5

@@ -15,6 +15,7 @@ from groundtune.errors import InputError
 @click.option("--verify", is_flag=True, help="check that the decisions and their log are as they were written and signed")
 @click.option("--compare", "pair", nargs=2, metavar="FIRST SECOND", help="say what changed between two decisions, and why")
 @click.option("--reproduce", metavar="DECISION", help="work a decision out once more, or say what is missing")
+@click.option("--holdout", is_flag=True, help="decide on the holdout's questions; a look at it is counted")
 @verb
 def command(
     folder: str,
@@ -26,11 +27,19 @@ def command(
     verify: bool,
     pair: tuple[str, str] | None,
     reproduce: str | None,
+    holdout: bool,
 ) -> int:
     """Apply the rubric to the evaluation, and write the decision to decisions/."""
     from groundtune.cli.pilot import exit_code, print_decision
 
-    asked = {"--interview": interview, "--what-if": what_if, "--verify": verify, "--compare": bool(pair), "--reproduce": bool(reproduce)}
+    asked = {
+        "--interview": interview,
+        "--what-if": what_if,
+        "--verify": verify,
+        "--compare": bool(pair),
+        "--reproduce": bool(reproduce),
+        "--holdout": holdout,
+    }
     several = [name for name, wanted in asked.items() if wanted]
     if len(several) > 1:
         raise InputError(f"{' and '.join(several)} are two things to do", f"type: groundtune decide {several[0]}")
@@ -51,7 +60,7 @@ def command(
         if verify:
             return decision_log.verify(project, as_json)
         return decision_log.compare(project, *pair, as_json) if pair else decision_log.reproduce(project, str(reproduce), as_json)
-    decision = project.decide()
+    decision = project.decide(asked="holdout" if holdout else "test")
     if as_json:
         say_json(decision)
     else:

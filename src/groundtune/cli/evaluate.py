@@ -14,16 +14,25 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.option("--arm", "arms", multiple=True, help="only this arm (repeatable); all arms without it")
+@click.option("--holdout", is_flag=True, help="ask the holdout instead, which nothing else ever does; the look is counted")
 @verb
-def command(folder: str, as_json: bool, shown: str | None, arms: tuple[str, ...]) -> int:
+def command(folder: str, as_json: bool, shown: str | None, arms: tuple[str, ...], holdout: bool) -> int:
     """Answer the locked test questions by every arm, and score the answers."""
     project = opened(folder, shown)
-    evaluation = project.evaluate(list(arms) or None)
+    evaluation = project.evaluate(list(arms) or None, asked="holdout" if holdout else "test")
     from groundtune.project.decide import estimates_of
 
     estimates = estimates_of(project, evaluation)
     if as_json:
-        say_json({"run": evaluation.run_id, "looks": evaluation.looks, "not_run": evaluation.not_run, "estimates": estimates})
+        say_json(
+            {
+                "run": evaluation.run_id,
+                "asked": evaluation.asked,
+                "looks": evaluation.looks,
+                "not_run": evaluation.not_run,
+                "estimates": estimates,
+            }
+        )
         return 0
     _print(evaluation, estimates)
     return 0
@@ -47,4 +56,5 @@ def _print(evaluation: Evaluation, estimates: object) -> None:
     table(["metric", *(arm.name for arm in evaluation.arms)], rows)
     for name, reason in evaluation.not_run.items():
         say(f"{name}: not run: {reason}")
-    say(f"{evaluation.run_id}: {len(evaluation.examples)} questions; look {evaluation.looks} at this test set; {evaluation.folder}")
+    seen = "this test set" if evaluation.asked == "test" else "the holdout"
+    say(f"{evaluation.run_id}: {len(evaluation.examples)} questions; look {evaluation.looks} at {seen}; {evaluation.folder}")

@@ -24,7 +24,9 @@ SHOWN = 10  # problems and samples that are printed; --json has all
     help="import, export: chat, prompt-completion, alpaca, sharegpt, preference, csv, answers or rows; import finds it out by itself",
 )
 @click.option("--as", "asker", metavar="NAME", help="import: whose questions these are; synthesize: whose documents to ask about")
-@click.option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]), help="import, export: which split (train)")
+@click.option(
+    "--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test", "holdout"]), help="import, export: which split (train)"
+)
 @click.option(
     "--status",
     "statuses",

@@ -61,7 +61,7 @@ class Compared:
 
 def compare(first: Decision, second: Decision) -> Compared:
     """Return what changed. Raises ``NotComparable`` for other test sets, and for records that do not say which they were made on."""
-    tests = first.inputs.get("test"), second.inputs.get("test")
+    tests = _asked_of(first), _asked_of(second)
     if None in tests or tests[0] != tests[1]:
         raise NotComparable(
             f"{first.id} was made on the test set {tests[0]}, {second.id} on {tests[1]}: their numbers are of different questions",
@@ -103,6 +103,11 @@ def compare(first: Decision, second: Decision) -> Compared:
         said=tuple(said),
         unexplained=bool(numbers) and not causes,
     )
+
+
+def _asked_of(decision: Decision) -> str | None:
+    """Return the fingerprint of the questions that a decision was made on: the holdout's, where that was asked."""
+    return decision.inputs.get(decision.inputs.get("asked", "test"))
 
 
 def _numbers(before: Sequence[Estimate], after: Sequence[Estimate]) -> list[Change]:

@@ -16,13 +16,15 @@ from datetime import date
 
 from groundtune.decisions.flips import flips_of
 from groundtune.decisions.rubric import Gate, Rubric
+from groundtune.decisions.sure import close_gates, intolerable, takes
 from groundtune.decisions.weigh import FORMAT, Measured, format_pairs, order
-from groundtune.decisions.wording import chance, number, worded
+from groundtune.decisions.wording import chance, worded
 from groundtune.scores.estimate import questions_needed
 from groundtune.scores.metrics import METRICS, metric_named
-from groundtune.types import Arm, Decision, Estimate, Verdict
+from groundtune.types import Arm, Asked, Decision, Estimate, Verdict
 
 DRAFT = "decision:draft"
+WORDS: Mapping[Asked, str] = {"test": "test set", "holdout": "holdout"}
 _WORDS = ("exact", "token_f1", "rouge_l", "chrf")
 
 
@@ -58,11 +60,12 @@ def decide(
     not_covered: Sequence[str] = (),
     currency: str = "EUR",
     looks: int = 1,
+    asked: Asked = "test",
     supersedes: str | None = None,
 ) -> Decision:
     """Apply the rubric. ``arms`` are all that were to be compared; ``not_run`` maps those that did not run to the reason.
 
-    ``estimates`` are those of ``weigh``; ``looks`` is how often the locked test set was looked at, this time included. The
+    ``estimates`` are those of ``weigh``; ``looks`` is how often the locked set that was ``asked`` was looked at, this time included. The
     id is ``decision:draft`` until ``record.write`` numbers it. Raises what is wrong with the rubric.
     """
     wrong = rubric.problems()
@@ -81,7 +84,7 @@ def decide(
         reasons=tuple(_reasons(chosen, measured, rubric, arms, ran, silent, currency)),
         estimates=tuple(estimates),
         not_covered=(*not_covered, *_not_covered(chosen, measured, rubric, silent)),
-        assumptions=(*rubric.assumptions, *assumptions, *_assumptions(chosen, measured, rubric, looks)),
+        assumptions=(*rubric.assumptions, *assumptions, *_assumptions(chosen, measured, rubric, looks, asked)),
         flips=tuple(flips_of(chosen, measured, rubric, arms)),
         questions_needed=chosen.questions_needed,
         owner=owner,
@@ -190,7 +193,9 @@ def _reasons(
         said.append(f"{name} does not pass: needed {'; and '.join(missed)}.")
     said += [f"{name} was not run: {why}." for name, why in silent.items()]
     said += format_reasons(measured, rubric, arms)
-    said += _costs(measured, chosen, currency)
+    said += intolerable(measured, rubric, ran, chosen.choice)
+    said += close_gates(measured, rubric, chosen.choice)
+    said += takes(measured, [chosen.choice or chosen.best, chosen.fallback], currency)
     return said
 
 
@@ -238,17 +243,6 @@ def format_reasons(measured: Measured, rubric: Rubric, arms: Sequence[Arm]) -> l
     return said
 
 
-def _costs(measured: Measured, chosen: Chosen, currency: str) -> list[str]:
-    parts = []
-    for name in dict.fromkeys([chosen.choice or chosen.best, chosen.fallback]):
-        if name is None:
-            continue
-        cost, seconds = measured.mean("cost", name).value, measured.mean("machine_seconds", name).value
-        if cost is not None and seconds is not None:
-            parts.append(f"{name} {number(1000 * cost)} {currency} a thousand questions, {number(seconds)} s of the machine for each")
-    return [f"What it takes: {'; '.join(parts)}."] if parts else []
-
-
 def _not_covered(chosen: Chosen, measured: Measured, rubric: Rubric, silent: Mapping[str, str]) -> list[str]:
     """Return what nobody measured, as far as the estimates show it."""
     said = [f"The arm {name}: it was not run ({why})." for name, why in silent.items()]
@@ -266,16 +260,16 @@ def _not_covered(chosen: Chosen, measured: Measured, rubric: Rubric, silent: Map
     return said
 
 
-def _assumptions(chosen: Chosen, measured: Measured, rubric: Rubric, looks: int) -> list[str]:
+def _assumptions(chosen: Chosen, measured: Measured, rubric: Rubric, looks: int, asked: Asked) -> list[str]:
     """Return what the numbers rest on."""
     name = chosen.choice or chosen.best or next(iter(chosen.failing), None)
     n = measured.mean(rubric.primary, name).n if name is not None else 0
-    said = [f"The {n} test questions are like those that will be asked, in kind and in who asks them."] if n else []
+    said = [f"The {n} {asked} questions are like those that will be asked, in kind and in who asks them."] if n else []
     worst = metric_named(rubric.primary).worst
     if worst is not None:
         said.append(f"A failed answer is worth {worst:g} in {rubric.primary}.")
     if looks > 1:
         said.append(
-            f"The test set was looked at {looks} times; each look makes a lucky winner likelier, and no p-value here counts that in."
+            f"The {WORDS[asked]} was looked at {looks} times; each look makes a lucky winner likelier, and no p-value here counts that in."
         )
     return said

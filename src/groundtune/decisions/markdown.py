@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from groundtune.decisions import sections
 from groundtune.decisions.weigh import Measured
 from groundtune.decisions.wording import chance, number, worded
+from groundtune.errors import UnknownMetric
+from groundtune.scores.metrics import metric_named
 from groundtune.types import Decision, Estimate
 
 _SHOWN = ("leak", "refusal_right", "valid_json", "quote_found", "citation", "seconds_total", "cost")
@@ -63,7 +65,17 @@ def _means(decision: Decision) -> str:
         marked = name + (" ←" if name == decision.choice else "")
         rows.append([marked, *(_cell(table.mean(metric, name)) for metric in metrics)])
     notes = "Mean (95 % interval), n the questions it applies to; a failed answer counts as the worst one."
-    return _table(["arm", *metrics], rows) + "\n\n" + notes
+    heads = [f"{name} × 1,000" if name == "cost" else name for name in metrics]
+    told = "\n".join(f"- {name}: {_plain(_definition(name))}" for name in metrics)
+    return "\n\n".join((_table(["arm", *heads], rows), notes, told))
+
+
+def _definition(name: str) -> str:
+    try:
+        metric = metric_named(name)
+    except UnknownMetric:
+        return "a metric of a package that is not installed here."
+    return f"{metric.definition} Counted on {metric.applies_to}; {metric.better} is better."
 
 
 def _differences(decision: Decision) -> str:
@@ -77,7 +89,9 @@ def _differences(decision: Decision) -> str:
 def _cell(estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return estimate.state
-    return f"{number(estimate.value)} ({number(estimate.low)}–{number(estimate.high)}) n {estimate.n}"
+    factor = 1000 if estimate.metric == "cost" else 1
+    value, low, high = (number(factor * end) for end in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low}–{high}) n {estimate.n}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -6,39 +6,18 @@ handed to the page as data that its script only ever sets as text: what a docume
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from groundtune.decisions import sections
+from groundtune.decisions.drill import Evidence, drill_down, packed
 from groundtune.decisions.plots import Difference, Point, forest, scatter
 from groundtune.scores.metrics import metric_named
-from groundtune.types import Answer, Arm, Decision, Document, Estimate, Example, Score
+from groundtune.types import Arm, Decision, Estimate
 
 HEADLINES = {"ship": "Ship “{choice}”", "can't tell": "Can't tell yet", "none passes": "No arm passes the gates"}
 TONES = {"ship": "ship", "can't tell": "open", "none passes": "none"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What a decision rests on, as the page shows it. ``answers`` by arm, in the order of ``examples``."""
-
-    project: str
-    currency: str
-    arms: Sequence[Arm]
-    examples: Sequence[Example]
-    answers: Mapping[str, Sequence[Answer]]
-    scores: Sequence[Score]
-    not_run: Mapping[str, str]
-    documents: Mapping[str, Document]
-    gates: Mapping[str, str]
-    smallest_gain: float
-    looks: int
-    relocked: int
-    run_id: str
 
 
 def page(decision: Decision, evidence: Evidence) -> str:
@@ -61,12 +40,12 @@ def page(decision: Decision, evidence: Evidence) -> str:
         files("groundtune.decisions").joinpath("assets", name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
     )
     title = escape(f"{decision.id.removeprefix('decision:')} · {evidence.project}")
-    data = json.dumps(_data(decision, evidence), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", " ")
+    data = packed(drill_down(decision.primary, evidence))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n'
-        f'<script type="application/json" id="data">{data}</script>\n<script>\n{script}</script>\n</body>\n</html>\n'
+        f'<script type="text/plain" id="data">{data}</script>\n<script>\n{script}</script>\n</body>\n</html>\n'
     )
 
 
@@ -78,13 +57,13 @@ def _list(items: Iterable[str], empty: str) -> str:
 def _header(decision: Decision, evidence: Evidence) -> str:
     headline = HEADLINES[decision.verdict].format(choice=decision.choice)
     facts = {
-        "Questions": str(len(evidence.examples)),
+        "Questions": f"{len(evidence.examples)}{' (holdout)' if evidence.asked == 'holdout' else ''}",
         "Arms run": f"{len(evidence.answers)} of {len(evidence.arms)}",
         "Fallback": decision.fallback or "none",
         "Owner": decision.owner,
         "Decided": decision.made_on.isoformat(),
         "Revisit by": decision.revisit_on.isoformat(),
-        "Looks at this test set": str(evidence.looks),
+        "Looks at these questions": str(evidence.looks),
     }
     shown = "".join(f"<span>{escape(key)} <b>{escape(value)}</b></span>" for key, value in facts.items())
     needed = (
@@ -118,7 +97,7 @@ def _number(value: float | None, metric: str) -> str:
     if value is None:
         return "–"
     if metric == "cost":
-        return f"{value:.5f}"
+        return f"{1000 * value:.3f}"
     if metric in ("prompt_tokens", "completion_tokens"):
         return f"{value:.0f}"
     return f"{value:.2f}" if metric == "seconds_total" else f"{value:.3f}"
@@ -132,7 +111,7 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
     rows = []
     for name in metrics:
         metric = metric_named(name)
-        arrow = "higher is better" if metric.better == "higher" else "lower is better"
+        arrow = ("of 1,000 answers · " if name == "cost" else "") + f"{metric.better} is better"
         gate = f" · gate: {evidence.gates[name]}" if name in evidence.gates else ""
         cells = "".join(_cell(means.get((arm.name, name)), arm.name in evidence.not_run) for arm in evidence.arms)
         primary = ' class="primary"' if name == decision.primary else ""
@@ -142,7 +121,7 @@ def _table(decision: Decision, evidence: Evidence, means: Mapping[tuple[str, str
     return (
         "<section><h2>Every arm, every metric</h2><p>Mean, 95 % interval, and the number of questions behind it."
         ' A failed answer counts as the worst value.</p><div class="scroll"><table id="arms">'
-        f"<colgroup>{columns}</colgroup><tr><th>metric</th>{head}</tr>{''.join(rows)}</table></div>"
+        f"<colgroup>{columns}</colgroup><thead><tr><th>metric</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"<details><summary>What each metric means</summary>{definitions}</details></section>"
     )
 
@@ -198,8 +177,9 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
     return (
         "<section><h2>Paired differences</h2><p>The same questions, arm against arm; p after Holm's correction. Dashed: the smallest"
         f" gain that matters ({evidence.smallest_gain:g}).</p>{chart}"
-        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><tr><th>arms</th><th>metric</th>"
-        f"<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr>{''.join(lines)}</table></div></details></section>"
+        "<details><summary>All comparisons as a table</summary><div class='scroll'><table><thead><tr><th>arms</th><th>metric</th>"
+        "<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div></details></section>"
     )
 
 
@@ -265,52 +245,3 @@ def _drill(evidence: Evidence) -> str:
         f'{kinds}</select></label><label>worst first for <select id="arm"><option value="">(in order)</option>{arms}</select></label>'
         '<label>words <input id="words" type="search"></label><span id="count"></span></div><div id="questions"></div></section>'
     )
-
-
-def _data(decision: Decision, evidence: Evidence) -> dict[str, Any]:
-    """Return what the drill-down shows; texts that occur often (prompts, passages) are stored once."""
-    texts: dict[str, int] = {}
-
-    def kept(text: str) -> int:
-        return texts.setdefault(text, len(texts))
-
-    by_answer: dict[str, list[Score]] = {}
-    for score in evidence.scores:
-        by_answer.setdefault(f"{score.arm} {score.example_id}", []).append(score)
-    questions = []
-    for number, example in enumerate(evidence.examples):
-        answers = {}
-        for arm, rows in evidence.answers.items():
-            answer = rows[number]
-            scores = by_answer.get(f"{arm} {example.id}", [])
-            primary = next((score.value for score in scores if score.metric == decision.primary), None)
-            answers[arm] = {
-                "said": answer.said,
-                "failure": answer.failure,
-                "primary": primary,
-                "cited": [{"quote": c.quote, "document": c.document_id.removeprefix("document:")} for c in answer.cited],
-                "note": f"{'refused · ' if answer.refused else ''}{answer.seconds.total:.2f} s in a batch of {answer.seconds.batch} · "
-                f"{answer.prompt_tokens} + {answer.completion_tokens} tokens · {answer.model}",
-                "scores": [[s.metric, None if s.value is None else round(s.value, 4), s.reason] for s in scores],
-                "passages": [
-                    {
-                        "head": f"{p.rank}. {p.chunk.id} · score {p.score:.4f} · allowed by {', '.join(p.allowed_by)}",
-                        "text": kept(p.chunk.text),
-                    }
-                    for p in answer.passages
-                ],
-                "prompt": kept("\n\n".join(f"[{message['role']}]\n{message['content']}" for message in answer.messages)),
-                "raw": kept(answer.text),
-            }
-        narrowed = "".join(f", {key} {value}" for key, value in example.filter.items())
-        questions.append(
-            {
-                "question": example.question,
-                "kind": example.kind,
-                "asked": f"{example.id} · asked by {example.asker}{narrowed} · {'answerable' if example.answerable else 'must be refused'}",
-                "wanted": json.dumps(dict(example.reply), ensure_ascii=False),
-                "evidence": [f"{item.document_id.removeprefix('document:')}: “{item.quote}”" for item in example.evidence],
-                "answers": answers,
-            }
-        )
-    return {"primary": decision.primary, "arms": list(evidence.answers), "texts": list(texts), "questions": questions}

@@ -41,7 +41,7 @@ def html(section: Annex) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in grid.head)
         rows = "".join(f"<tr>{_cells(row)}</tr>" for row in grid.rows)
         note = f'<p class="note">{escape(grid.note)}</p>' if grid.note else ""
-        made = f'<div class="scroll"><table class="grid"><tr>{head}</tr>{rows}</table></div>{note}'
+        made = f'<div class="scroll"><table class="grid"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'
         if len(grid.rows) > FOLDED:
             shown.append(f"<details><summary>{escape(grid.title)} ({len(grid.rows)} rows)</summary>{made}</details>")
         else:

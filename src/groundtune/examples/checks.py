@@ -292,12 +292,13 @@ def stale(cases: Sequence[Case], documents: Mapping[str, Document]) -> Iterator[
 
 
 def leaking(cases: Sequence[Case], near: float) -> Iterator[Finding]:
-    """Find training rows that give dev or test away. Drafts count: they are the training rows of tomorrow."""
+    """Find training rows that give dev, test or the holdout away. Drafts count: they are the training rows of tomorrow."""
     examples = {case.id: case.example for case in cases if case.example is not None}
     found = leaks.find(list(examples.values()), near=near)
     if not found:
         return
     held = {example.split for example in examples.values()} - {"train"}
+    names = "dev, test or the holdout" if "holdout" in held else "dev or test"
     asked = {tuple(leaks.words(example.question)) for example in examples.values() if example.split in held}
     groups = {example.split_group for example in examples.values() if example.split in held}
     sources = {item.document_id for example in examples.values() if example.split in held for item in example.evidence}
@@ -306,15 +307,15 @@ def leaking(cases: Sequence[Case], near: float) -> Iterator[Finding]:
         if example.split != "train":
             continue
         if tuple(leaks.words(example.question)) in asked:
-            fixed[example.id] = "its question is asked in dev or test"
+            fixed[example.id] = f"its question is asked in {names}"
         elif example.split_group in groups:
-            fixed[example.id] = f"its split group {example.split_group!r} is used in dev or test"
+            fixed[example.id] = f"its split group {example.split_group!r} is used in {names}"
         elif torn := sources & {item.document_id for item in example.evidence}:
-            fixed[example.id] = f"its document {min(torn)} is used in dev or test"
+            fixed[example.id] = f"its document {min(torn)} is used in {names}"
     yield Finding(
         kind="leaks",
         severity="error",
-        says=f"{len(found):,} leaks between splits: what is trained on is asked in dev or test",
+        says=f"{len(found):,} leaks between splits: what is trained on is asked in {names}",
         do="move both sides to one split; --fix puts the training side into quarantine where the leak is of a whole question, group or"
         " document, and leaves near questions to you",
         rows=tuple(fixed),

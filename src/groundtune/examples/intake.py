@@ -27,7 +27,7 @@ from groundtune.examples.rows import content, free_id, sources_of
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.support import Finder, Found, answer_text
 from groundtune.files import fingerprint
-from groundtune.types import Document, Principal, Status
+from groundtune.types import HELD, Document, Principal, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class _Intake:
         self.present = 0
         self._ids = {str(row.get("id")) for row in present}
         self._known = {_identity(row) for row in present}
-        held = [row for row in present if row.get("split") in ("dev", "test")]
+        held = [row for row in present if row.get("split") in HELD]
         self._held = {tuple(leaks.words(str(row.get("question")))): str(row["split"]) for row in held}
         self._systems: Counter[str] = Counter()
         self._finder: Finder | None = None

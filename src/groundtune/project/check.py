@@ -15,6 +15,7 @@ from groundtune.project.estimate import Line, estimate
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
+    from groundtune.types import Split
 
 ASSUMED_SPREAD = 0.4  # standard deviation of a paired difference of a 0-to-1 metric; replaced by the measured one in the decision
 
@@ -43,19 +44,24 @@ def check(project: Project) -> Report:
     if content is None:
         return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
     splits = Counter(example.split for example in content.examples)
+    shown: list[Split] = ["train", "dev", "test"]
+    if splits["holdout"]:
+        shown.append("holdout")
     counts = {
         "documents": len(content.documents),
         "principals": len(content.principals),
-        **{name: splits[name] for name in ("train", "dev", "test")},
+        **{str(name): splits[name] for name in shown},
     }
     kinds: dict[str, dict[str, int]] = {
-        name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in ("train", "dev", "test")
+        name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in shown
     }
     warnings = []
     if splits["test"] and all(example.answerable for example in content.split("test")):
         warnings.append("the test set has no question that must be refused: it cannot show whether an arm knows what it does not know")
     if 0 < splits["test"] < 100:
         warnings.append(f"the test set has {splits['test']} questions: expect wide intervals")
+    if splits["holdout"] and all(example.answerable for example in content.split("holdout")):
+        warnings.append("the holdout has no question that must be refused: it cannot confirm whether an arm knows what it does not know")
     if project.settings.tuning and not splits["train"]:
         problems.append(
             ConfigError("[tuning.*] tables, but no training examples", "add rows with split = train, then type: groundtune check")

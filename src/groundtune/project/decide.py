@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from groundtune import __version__
 from groundtune.decisions import record
 from groundtune.decisions.decide import decide as apply_rubric
+from groundtune.decisions.drill import Evidence
 from groundtune.decisions.mix import mixed
-from groundtune.decisions.page import Evidence, page
+from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
@@ -55,10 +56,11 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     estimates = estimates_of(project, evaluation)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
-        "assumptions": [*_assumptions(relocked), *evaluation.notes],
+        "assumptions": [*_assumptions(relocked), *_held_out(project, evaluation), *evaluation.notes],
         "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric)],
         "currency": settings.costs.currency,
         "looks": evaluation.looks,
+        "asked": evaluation.asked,
     }
     draft = apply_rubric(
         estimates,
@@ -103,6 +105,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
             gates={gate.metric: str(gate).removeprefix(f"{gate.metric} ") for gate in rubric.all_gates},
             smallest_gain=rubric.smallest_gain,
             looks=evaluation.looks,
+            asked=evaluation.asked,
             relocked=relocked,
             run_id=evaluation.run_id,
         ),
@@ -119,6 +122,18 @@ def _assumptions(relocked: int) -> list[str]:
         return []
     return [
         f"The test set, the rubric or the arms were changed and locked again {relocked} time(s); groundtune.lock lists the earlier locks."
+    ]
+
+
+def _held_out(project: Project, evaluation: Evaluation) -> list[str]:
+    """Return what a decision on the holdout says of it."""
+    lock = locks.read(project.folder)
+    if evaluation.asked == "test" or lock is None:
+        return []
+    seen = project.ledger.looks(lock.id("test"))
+    return [
+        f"The {len(evaluation.examples)} questions are those of the holdout, look {evaluation.looks} at it; arms and settings were chosen"
+        f" without it, while the test set was looked at {seen} time(s)."
     ]
 
 

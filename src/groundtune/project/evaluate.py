@@ -12,6 +12,7 @@ from groundtune.access.filter import allowed
 from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
+from groundtune.errors import StateError
 from groundtune.files import fingerprint, write_json, write_lines
 from groundtune.project import measure
 from groundtune.project.arms import arm_named, tools_for, why_not_run
@@ -19,7 +20,7 @@ from groundtune.project.calibrations import with_switches
 from groundtune.scores.corpus import Tally, tallies_of
 from groundtune.scores.metrics import corpus_metrics, metrics_for
 from groundtune.scores.scorer import Context, Verdicts, score_all
-from groundtune.types import Answer, Arm, Example, Score, Split
+from groundtune.types import Answer, Arm, Asked, Example, Score, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -42,14 +43,22 @@ class Evaluation:
     models: Mapping[str, str]
     tallies: tuple[Tally, ...] = ()
     notes: tuple[str, ...] = ()
+    asked: Asked = "test"
 
 
-def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
-    """Answer and score. Raises ``StateError`` when nothing is locked, the index is missing or stale, or an adapter is not tuned."""
+def evaluate(project: Project, names: Sequence[str] | None, asked: Asked = "test") -> Evaluation:
+    """Answer and score. Raises ``StateError`` when nothing is locked, the index is missing or stale, or an adapter is not tuned.
+
+    ``asked`` is the holdout only where somebody says so: its questions are answered by nothing else, and its looks are counted apart.
+    """
     lock = project.require_lock()
     content, settings = project.content, project.settings
     arms = [arm_named(settings, name) for name in dict.fromkeys(names)] if names else project.arms
-    examples = content.split("test")
+    examples = content.split(asked)
+    if not examples:
+        raise StateError(
+            f"there is no {asked}: no example has split = {asked}", f"add rows with split = {asked}, then type: groundtune lock"
+        )
     people = content.principals
     asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in examples]
     retrieve = project.retriever() if any(arm.retrieves for arm in arms) else None
@@ -60,9 +69,10 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         for arm in arms
     }
     tools = {arm.name: with_switches(project, arm, tools[arm.name]) for arm in arms}
-    keys = {arm.name: arm_key(project, arm, tools[arm.name], index, "test") for arm in arms}
+    keys = {arm.name: arm_key(project, arm, tools[arm.name], index, asked) for arm in arms}
     inputs = {
         **project.described(),
+        **({"asked": asked, asked: lock.holdout} if asked == "holdout" else {}),
         "rubric": lock.rubric,
         "arms": lock.arms,
         "index": index,
@@ -74,7 +84,11 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         **{f"abstention {name}": item.judge.id for name, item in tools.items() if item.judge is not None},
     }
     run = project.ledger.begin("evaluate", fingerprint(inputs, keys), inputs, settings.project.seed)
-    project.ledger.look(lock.id, run.id, [arm.name for arm in arms])
+    project.ledger.look(lock.id(asked), run.id, [arm.name for arm in arms])
+    looks = project.ledger.looks(lock.id(asked))
+    if asked == "holdout":
+        before = "the first look at it" if looks == 1 else f"look {looks}: it is no longer unseen"
+        project.progress.note(f"the holdout is asked: {len(examples)} questions, {before}")
     not_run: dict[str, str] = {}
     answers: dict[str, tuple[Answer, ...]] = {}
     for arm in arms:
@@ -105,10 +119,11 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         scores=tuple(scores),
         not_run=not_run,
         inputs=inputs,
-        looks=project.ledger.looks(lock.id),
+        looks=looks,
         models={name: f"{version.id}" for name, version in versions.items()},
         tallies=tuple(tallies),
         notes=notes,
+        asked=asked,
     )
     _keep(project, evaluation, run.id)
     return evaluation

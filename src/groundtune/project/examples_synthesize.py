@@ -23,6 +23,7 @@ from groundtune.examples.synthetic import Excerpt, Sieve, Style, Task
 from groundtune.files import fingerprint, storing
 from groundtune.project.examples import Curation
 from groundtune.records.ledger import now
+from groundtune.types import HELD
 
 FILE = "synthetic.jsonl"
 MOST_TOKENS = 400
@@ -69,7 +70,7 @@ def style_of(curation: Curation) -> Style:
 def plan(curation: Curation, *, count: int, asker: str, unanswerable: float, match: Sequence[str] = ()) -> Plan:
     """Choose the excerpts and count what asking costs; nothing is asked. Raises ``StateError`` where there is nothing to ask about.
 
-    Documents that dev or test questions rest on are held back: a training row from one of them would be a leak.
+    Documents that dev, test or holdout questions rest on are held back: a training row from one of them would be a leak.
     """
     from groundtune.chunks.split import split
     from groundtune.documents.given import matches
@@ -81,7 +82,7 @@ def plan(curation: Curation, *, count: int, asker: str, unanswerable: float, mat
     held = {
         part.document_id
         for item in curation.rows().rows
-        if item.split in ("dev", "test") and item.example is not None
+        if item.split in HELD and item.example is not None
         for part in item.example.evidence
     }
     excerpts = []

@@ -1,12 +1,15 @@
-"""The test set, the rubric and the arms, hashed and locked before any arm sees a question.
+"""The test set, the rubric, the arms and the holdout, hashed and locked before any arm sees a question.
 
 groundtune.lock   {"schema": 1, "test": "…", "rubric": "…", "arms": "…", "locked_at": "…", "relocked": [{…the lock before…}]}
+
+A holdout, where one is kept, is hashed too. One that is added later is taken into the lock that there is, since nothing that was locked
+changed; one that changed, or is gone, is a change like any other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,11 @@ from groundtune.files import fingerprint, write_json
 from groundtune.project.content import Content
 from groundtune.records.ledger import now
 from groundtune.tables import Settings
+from groundtune.types import Asked
 
 FILE = "groundtune.lock"
-LOCKED = ("test", "rubric", "arms")
+LOCKED = ("test", "rubric", "arms", "holdout")
+NONE = "none"  # in the place of the holdout's hash where none is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +35,18 @@ class Lock:
     arms: str
     locked_at: str
     relocked: tuple[Mapping[str, Any], ...]
+    holdout: str = NONE
 
-    @property
-    def id(self) -> str:
-        """The identity of the locked test set; looks are counted by it."""
-        return f"lock:{self.test}"
+    def id(self, asked: Asked = "test") -> str:
+        """Return the identity of the locked test set, or of the holdout; looks are counted by it."""
+        return f"lock:{self.test}" if asked == "test" else f"lock:holdout {self.holdout}"
 
 
 def present(content: Content, settings: Settings) -> dict[str, str]:
     """Return the hashes of what is to be locked, as it stands now."""
     return {
         "test": content.split_fingerprint("test"),
+        "holdout": content.split_fingerprint("holdout") if content.split("holdout") else NONE,
         "rubric": fingerprint(settings.rubric.model_dump()),
         "arms": fingerprint(
             [arm.model_dump() for arm in settings.arms],
@@ -63,6 +69,7 @@ def read(folder: Path) -> Lock | None:
             arms=row["arms"],
             locked_at=row["locked_at"],
             relocked=tuple(row["relocked"]),
+            holdout=row.get("holdout", NONE),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
@@ -84,14 +91,30 @@ def lock(folder: Path, content: Content, settings: Settings, *, relock: bool) ->
         changed = [name for name in LOCKED if getattr(old, name) != hashes[name]]
         if not changed:
             return old
+        if changed == ["holdout"] and old.holdout == NONE:
+            return _written(folder, hashes, old.locked_at, old.relocked)
         if not relock:
-            names = {"test": "the test set", "rubric": "the rubric", "arms": "the arms (or how they are asked or tuned)"}
+            names = {
+                "test": "the test set",
+                "rubric": "the rubric",
+                "arms": "the arms (or how they are asked or tuned)",
+                "holdout": "the holdout",
+            }
             raise LockedError(
                 f"{folder / FILE}: {', '.join(names[name] for name in changed)} changed since it was locked on {old.locked_at[:10]}",
                 "undo the change, or accept a new lock that the decision will mention: groundtune lock --relock",
             )
-    before = () if old is None else (*old.relocked, {name: getattr(old, name) for name in (*LOCKED, "locked_at")})
-    write_json(folder / FILE, {"schema": 1, **hashes, "locked_at": now(), "relocked": list(before)})
+    before = () if old is None else (*old.relocked, _row({name: getattr(old, name) for name in (*LOCKED, "locked_at")}))
+    return _written(folder, hashes, now(), before)
+
+
+def _row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is written: locks of projects without a holdout look as they did before there were any."""
+    return {name: value for name, value in values.items() if name != "holdout" or value != NONE}
+
+
+def _written(folder: Path, hashes: Mapping[str, str], locked_at: str, relocked: Sequence[Mapping[str, Any]]) -> Lock:
+    write_json(folder / FILE, _row({"schema": 1, **hashes, "locked_at": locked_at, "relocked": list(relocked)}))
     made = read(folder)
     if made is None:
         raise StateError(f"{folder / FILE}: was written but cannot be read back", "type: groundtune lock")

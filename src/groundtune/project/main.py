@@ -12,7 +12,7 @@ from groundtune.errors import Problems, StateError, UnknownName
 from groundtune.progress import Progress, Silent
 from groundtune.project import content as contents
 from groundtune.project import lock as locks
-from groundtune.types import Answer, Arm, Decision, ModelVersion, Passage, Principal
+from groundtune.types import Answer, Arm, Asked, Decision, ModelVersion, Passage, Principal
 
 if TYPE_CHECKING:
     from groundtune.access.filter import Filter
@@ -313,17 +313,20 @@ class Project:
 
         return calibrate(self, arm, retrieval_only=retrieval_only)
 
-    def evaluate(self, arms: Sequence[str] | None = None) -> Evaluation:
-        """Answer the locked test questions by every arm, and score the answers; what was answered before is not asked again."""
+    def evaluate(self, arms: Sequence[str] | None = None, *, asked: Asked = "test") -> Evaluation:
+        """Answer the locked test questions by every arm, and score the answers; what was answered before is not asked again.
+
+        ``asked="holdout"`` asks the second set, which nothing else ever does.
+        """
         from groundtune.project.evaluate import evaluate
 
-        return evaluate(self, arms)
+        return evaluate(self, arms, asked)
 
-    def decide(self, evaluation: Evaluation | None = None) -> Decision:
-        """Apply the rubric to an evaluation, and write the decision to ``decisions/``."""
+    def decide(self, evaluation: Evaluation | None = None, *, asked: Asked = "test") -> Decision:
+        """Apply the rubric to an evaluation, and write the decision to ``decisions/``. Without one, ``asked`` is evaluated."""
         from groundtune.project.decide import decide
 
-        return decide(self, evaluation or self.evaluate())
+        return decide(self, evaluation or self.evaluate(asked=asked))
 
     def advise(self) -> Advice:
         """Return the first recommendation by ``[needs]``, before anything is measured."""

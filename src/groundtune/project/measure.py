@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groundtune import plugins
-from groundtune.errors import GroundtuneError, JudgeError, UnknownName
+from groundtune.errors import GroundtuneError, JudgeError, MissingExtra, UnknownName
 from groundtune.files import fingerprint
 from groundtune.scores.judge import JUDGED
 from groundtune.scores.metrics import metric_named
+from groundtune.scores.ragas import NAME as RAGAS
+from groundtune.scores.ragas import installed
 from groundtune.scores.scorer import Verdicts
 from groundtune.tables import ScoresTable, Settings
 from groundtune.types import Answer, Example
@@ -61,10 +64,15 @@ def problems(settings: Settings) -> list[GroundtuneError]:
     detector, known = settings.scores.detector, [*own(), *plugins.known("detector")]
     if detector not in known:
         found.append(UnknownName.of("detector", detector, known, HINT))
+    by_ragas = [name for name in asked(settings) if name.startswith(f"{RAGAS}:")]
     wanted = [name.removeprefix(JUDGED) for name in asked(settings) if name.startswith(JUDGED)]
     if (wanted or detector == "judge") and not settings.judge.use:
         what = f"{JUDGED}{wanted[0]} is measured" if wanted else "scores.detector is 'judge'"
         found.append(JudgeError(f"{what}, but [judge] names no judge", "add judge.use, then type: groundtune check"))
+    elif by_ragas and not settings.judge.use:
+        found.append(
+            JudgeError(f"{by_ragas[0]} is measured, but [judge] names no judge for it", "add judge.use, then type: groundtune check")
+        )
     elif settings.judge.use:
         missing = [name for name in wanted if name not in settings.judge.criteria]
         if missing:
@@ -72,6 +80,8 @@ def problems(settings: Settings) -> list[GroundtuneError]:
             found.append(
                 JudgeError(f"{JUDGED}{missing[0]} is measured, but judge.criteria lists {', '.join(settings.judge.criteria)}", hint)
             )
+    if by_ragas and installed() is None:
+        found.append(MissingExtra.of(RAGAS, RAGAS))
     return found + judge_problems(settings)
 
 
@@ -110,7 +120,13 @@ def verdicts_for(
         return None, ()
     from groundtune.project.judge import judged
 
-    return judged(project, answers, examples)
+    verdicts, notes = judged(project, answers, examples)
+    kinds = [name.partition(":")[2] for name in asked(project.settings) if name.startswith(f"{RAGAS}:")]
+    if not kinds:
+        return verdicts, notes
+    from groundtune.project import ragas
+
+    return replace(verdicts, marks={**verdicts.marks, **ragas.marks(project, kinds, answers, examples)}), notes
 
 
 def signatures(scores: Sequence[Any], tallies: Sequence[Any]) -> dict[str, str]:

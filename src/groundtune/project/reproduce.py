@@ -11,6 +11,7 @@ scored again, where documents and test set are still the same; and every input i
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +28,7 @@ from groundtune.files import file_sha256, fingerprint, plain, write_json
 from groundtune.records.ledger import now
 from groundtune.scores.corpus import Tally
 from groundtune.scores.scorer import score_all
-from groundtune.types import Arm, Decision, Estimate, Score
+from groundtune.types import Arm, Asked, Decision, Estimate, Score
 
 if TYPE_CHECKING:
     from groundtune.project.evaluate import Evaluation
@@ -39,7 +40,7 @@ KEY = "decisions.key"
 # What the statistics and the rule work out; the rest of a record is what they were given, or dates.
 WORKED_OUT = ("verdict", "choice", "fallback", "primary", "questions_needed", "estimates")
 # Metrics that a model measures: asking it again would be another measurement.
-ASKED = ("judged:", "grounded")
+ASKED = ("judged:", "grounded", "ragas:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +137,12 @@ def reproduce(project: Project, number: str) -> Reproduced:
                 differs.append(f"{run / name} was written anew since")
         if (run / "scores.jsonl").is_file():
             again = _again(run, kept)
-            found = [name for name in WORKED_OUT if _plain(getattr(again, name)) != _plain(getattr(decision, name))]
+            found = [name for name in WORKED_OUT if not _same(_plain(getattr(again, name)), _plain(getattr(decision, name)))]
             differs += [f"{name}: {_told(getattr(decision, name), getattr(again, name))}" for name in found]
             same = not found
     changed = _changed(project, decision)
-    if run is not None and (run / "answers.jsonl").is_file() and not {"documents", "test"} & changed.keys():
-        rescored, rescored_differs = _rescored(project, run)
+    if run is not None and (run / "answers.jsonl").is_file() and not {"documents", asked_by(decision)} & changed.keys():
+        rescored, rescored_differs = _rescored(project, run, asked_by(decision))
     return Reproduced(
         decision=decision.id,
         same=same,
@@ -151,6 +152,11 @@ def reproduce(project: Project, number: str) -> Reproduced:
         rescored=rescored,
         rescored_differs=tuple(rescored_differs),
     )
+
+
+def asked_by(decision: Decision) -> Asked:
+    """Return which questions a decision was made on."""
+    return "holdout" if decision.inputs.get("asked") == "holdout" else "test"
 
 
 def _name(decision_id: str) -> str:
@@ -203,6 +209,7 @@ def _again(run: Path, kept: Mapping[str, Any]) -> Decision:
         not_covered=kept["not_covered"],
         currency=kept["currency"],
         looks=kept["looks"],
+        asked=kept.get("asked", "test"),
     )
 
 
@@ -214,10 +221,21 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(plain(value)))
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Return whether two values are the same; numbers but for rounding, which differs between processors."""
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(_same(one, other) for one, other in zip(left, right, strict=True))
+    return bool(left == right)
+
+
 def _told(before: Any, after: Any) -> str:
     """Return two values in a few words."""
     if isinstance(before, tuple) and isinstance(after, tuple):
-        odd = [(left, right) for left, right in zip(before, after, strict=False) if _plain(left) != _plain(right)]
+        odd = [(left, right) for left, right in zip(before, after, strict=False) if not _same(_plain(left), _plain(right))]
         example = f", such as {odd[0][0].metric} of {odd[0][0].arm}: {odd[0][0].value} → {odd[0][1].value}" if odd else ""
         return f"{len(odd) or abs(len(before) - len(after))} of {len(before)} differ{example}"
     return f"{before!r} → {after!r}"
@@ -251,7 +269,7 @@ def labels_print(project: Project) -> str:
     return fingerprint(sorted((*key, value) for key, value in labels.items())) if labels else "none"
 
 
-def _rescored(project: Project, run: Path) -> tuple[int, list[str]]:
+def _rescored(project: Project, run: Path, split: Asked) -> tuple[int, list[str]]:
     """Score the stored answers again; return how many, and the scores that came out otherwise."""
     from groundtune.answers.stored import answer_from
     from groundtune.project.evaluate import context_of
@@ -267,7 +285,7 @@ def _rescored(project: Project, run: Path) -> tuple[int, list[str]]:
     }
     answers = [answer_from(row) for row in _rows(run / "answers.jsonl")]
     differs = []
-    for score in score_all(answers, project.content.split("test"), context, metrics):
+    for score in score_all(answers, project.content.split(split), context, metrics):
         row = stored.get((score.answer_id, score.example_id, score.metric))
         if row is None or row["value"] != score.value:
             was = "none" if row is None else row["value"]

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from groundtune.errors import InputError, StateError
+from groundtune.errors import InputError
 from groundtune.files import fingerprint
-from groundtune.scores.estimate import FEWEST, LEVEL, RESAMPLES, SEED, clusters_of, empty, stamp, warning
+from groundtune.scores.pairing import LEVEL, RESAMPLES, SEED, Found, How, Reading, clusters_of, of_arm, of_pair
 from groundtune.scores.scorer import Context, CorpusMetric
-from groundtune.types import Answer, Estimate, Evidenced, Example
+from groundtune.types import Answer, Estimate, Example
 
 if TYPE_CHECKING:
     from groundtune.scores.resample import Floats
 
-_CELLS = 4_000_000  # of a matrix of draws held at once: 32 MB
+VERSION = 2
+Counts = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,13 @@ class Tally:
     example_id: str
     arm: str
     metric: str
-    counts: tuple[float, ...] | None
+    counts: Counts | None
     signature: str
     failed: bool = False
     reason: str = ""
+
+
+READING: Reading[Tally, Counts] = Reading("counts", lambda tally: tally.counts, lambda tally: tally.counts is None and bool(tally.reason))
 
 
 def tallies_of(
@@ -92,31 +96,17 @@ def whole_mean(
     seed: int = SEED,
 ) -> Estimate:
     """Return an arm's value. States and warnings are as those of ``estimate.mean``."""
-    rows = _rows(tallies, metric.name, arm)
-    signature = _signature(rows.values())
-    missing = _unmeasured(rows, metric.name, arm)
-    counted = {name: row.counts for name, row in rows.items() if row.counts is not None}
-    n_failed = sum(rows[name].failed for name in counted)
-    if missing is None and len(counted) < FEWEST:
-        missing = ("too few", f"{len(counted)} questions; an interval needs {FEWEST}")
-    if missing is not None:
-        return empty(metric.name, arm, None, missing, len(counted), n_failed, signature)
-    [sums] = _gathered([counted], clusters)
-    value = float(metric.value(sums.sum(axis=0)))
-    low, high = _interval(metric, [sums], value, resamples, seed, len(counted))
-    return Estimate(
-        metric=metric.name,
-        arm=arm,
-        versus=None,
-        state="measured",
-        value=value,
-        low=low,
-        high=high,
-        n=len(counted),
-        n_failed=n_failed,
-        signature=stamp("whole", seed, resamples, len(sums), None, signature),
-        reason=warning(len(sums), len(counted)),
-    )
+
+    def measure(counted: Mapping[str, Counts]) -> Found:
+        from groundtune.scores.resample import bca_of, left_open
+
+        [sums] = _gathered([counted], clusters)
+        value = float(metric.value(sums.sum(axis=0)))
+        ends = bca_of(sums, metric.value, resamples=resamples, seed=seed, level=LEVEL)
+        low, high = ends or left_open(value, len(counted), level=LEVEL, low=metric.low, high=metric.high)
+        return Found(value=value, low=low, high=high, clusters=len(sums))
+
+    return of_arm(tallies, READING, metric.name, arm, How(kind="whole", resamples=resamples, seed=seed, version=VERSION), measure)
 
 
 def whole_compare(
@@ -130,105 +120,37 @@ def whole_compare(
     seed: int = SEED,
 ) -> Estimate:
     """Return the difference ``arm`` minus ``versus`` on the questions of both. Raises ``StateError`` where these are not the same."""
-    kept = list(tallies)
-    left, right = _rows(kept, metric.name, arm), _rows(kept, metric.name, versus)
-    missing = _unmeasured(left, metric.name, arm) or _unmeasured(right, metric.name, versus)
-    if left and right and left.keys() != right.keys():
-        odd = sorted(left.keys() ^ right.keys())
-        raise StateError(
-            f"{arm} and {versus} were not scored on the same questions by {metric.name}: {len(odd)} are only in one, such as {odd[0]}",
-            "type: groundtune evaluate",
-        )
-    signature = _signature([*left.values(), *right.values()])
-    mine: dict[str, tuple[float, ...]] = {}
-    theirs: dict[str, tuple[float, ...]] = {}
-    single = 0
-    for name in left.keys() & right.keys():
-        one, other = left[name].counts, right[name].counts
-        if one is not None and other is not None:
-            mine[name], theirs[name] = one, other
-        elif one is not None or other is not None:
-            single += 1
-    n_failed = sum(left[name].failed or right[name].failed for name in mine)
-    if missing is None and len(mine) < FEWEST:
-        missing = ("too few", f"{len(mine)} questions; an interval needs {FEWEST}")
-    if missing is not None:
-        return empty(metric.name, arm, versus, missing, len(mine), n_failed, signature)
-    sums = _gathered([mine, theirs], clusters)
-    value = float(metric.value(sums[0].sum(axis=0)) - metric.value(sums[1].sum(axis=0)))
-    low, high = _interval(metric, sums, value, resamples, seed, len(mine))
-    left_out = f"{single} questions apply to only one of the two arms and are left out" if single else ""
-    return Estimate(
-        metric=metric.name,
-        arm=arm,
-        versus=versus,
-        state="measured",
-        value=value,
-        low=low,
-        high=high,
-        n=len(mine),
-        n_failed=n_failed,
-        signature=stamp("whole-compare", seed, resamples, len(sums[0]), "swap", signature),
-        p_value=swapped(metric, sums[0], sums[1], resamples=resamples, seed=seed),
-        reason="; ".join(part for part in (left_out, warning(len(sums[0]), len(mine))) if part),
-    )
+
+    def measure(mine: Mapping[str, Counts], theirs: Mapping[str, Counts]) -> Found:
+        import numpy as np
+
+        from groundtune.scores.resample import bca_of, left_open, swapped
+
+        left, right = _gathered([mine, theirs], clusters)
+        width = left.shape[1]
+
+        def apart(totals: Floats) -> Floats:
+            return np.asarray(metric.value(totals[..., :width]) - metric.value(totals[..., width:]))
+
+        both = np.hstack([left, right])
+        value = float(apart(both.sum(axis=0)))
+        span = None if metric.high is None else metric.high - metric.low
+        ends = bca_of(both, apart, resamples=resamples, seed=seed, level=LEVEL)
+        low, high = ends or left_open(value, len(mine), level=LEVEL, low=None if span is None else -span, high=span)
+        p_value, exact = swapped(left, right, metric.value, resamples=resamples, seed=seed)
+        test = "swap-exact" if exact else "swap"
+        return Found(value=value, low=low, high=high, clusters=len(left), test=test, p_value=p_value)
+
+    how = How(kind="whole-compare", resamples=resamples, seed=seed, version=VERSION)
+    return of_pair(tallies, READING, metric.name, arm, versus, how, measure)
 
 
-def swapped(metric: CorpusMetric, mine: Floats, theirs: Floats, *, resamples: int, seed: int) -> float:
-    """Return the two-sided p-value of the difference of two arms' values; ``mine`` and ``theirs`` are sums by cluster, (k, width).
-
-    The observed assignment is counted among the draws (Phipson and Smyth 2010), so the value is never 0.
-    """
-    import numpy as np
-
-    first, second, apart = mine.sum(axis=0), theirs.sum(axis=0), theirs - mine
-    observed = abs(float(metric.value(first) - metric.value(second)))
-    limit = observed - 1e-9 * max(1.0, observed)
-    generator = np.random.default_rng(seed)
-    rows = max(1, _CELLS // len(mine))
-    hits = 0
-    for start in range(0, resamples, rows):
-        change = generator.integers(0, 2, size=(min(rows, resamples - start), len(mine))).astype(np.float64) @ apart
-        hits += int(np.sum(np.abs(metric.value(first + change) - metric.value(second - change)) >= limit))
-    return (hits + 1) / (resamples + 1)
-
-
-def _rows(tallies: Iterable[Tally], metric: str, arm: str) -> dict[str, Tally]:
-    rows: dict[str, Tally] = {}
-    for tally in tallies:
-        if tally.metric != metric or tally.arm != arm:
-            continue
-        if tally.example_id in rows:
-            raise StateError(f"{arm} has two {metric} counts for {tally.example_id}", "type: groundtune evaluate")
-        rows[tally.example_id] = tally
-    return dict(sorted(rows.items()))
-
-
-def _unmeasured(rows: Mapping[str, Tally], metric: str, arm: str) -> tuple[Evidenced, str] | None:
-    if not rows:
-        return "not run", f"{arm} was not scored by {metric}"
-    broken = [row for row in rows.values() if row.counts is None and row.reason]
-    if broken:
-        first = f"{broken[0].example_id}: {broken[0].reason}"
-        return "failed", f"{len(broken)} of {len(rows)} answers of {arm} could not be scored, such as {first}"
-    if all(row.counts is None for row in rows.values()):
-        return "not run", f"{metric} does not apply to {arm}"
-    return None
-
-
-def _signature(rows: Iterable[Tally]) -> str:
-    found = sorted({row.signature for row in rows})
-    if len(found) > 1:
-        raise StateError(f"counts of different making cannot be put together: {' and '.join(found)}", "type: groundtune evaluate")
-    return found[0] if found else ""
-
-
-def _gathered(arms: Sequence[Mapping[str, tuple[float, ...]]], clusters: Mapping[str, str] | None) -> list[Floats]:
+def _gathered(arms: Sequence[Mapping[str, Counts]], clusters: Mapping[str, str] | None) -> list[Floats]:
     """Return each arm's sums by cluster, (k, width), the same clusters in the same order for all."""
     import numpy as np
 
     examples = sorted(arms[0])
-    names = clusters_of(dict.fromkeys(examples, 0.0), clusters)
+    names = clusters_of(dict.fromkeys(examples), clusters)
     places = {name: place for place, name in enumerate(sorted(set(names)))}
     owner = np.array([places[name] for name in names])
     gathered = []
@@ -237,34 +159,3 @@ def _gathered(arms: Sequence[Mapping[str, tuple[float, ...]]], clusters: Mapping
         np.add.at(sums, owner, np.array([counts[name] for name in examples], dtype=np.float64))
         gathered.append(sums)
     return gathered
-
-
-def _interval(metric: CorpusMetric, sums: Sequence[Floats], value: float, resamples: int, seed: int, n: int) -> tuple[float, float]:
-    """Return the BCa interval of an arm's value, or of the difference of two."""
-    import numpy as np
-
-    from groundtune.scores.resample import bca, interval
-
-    def of(totals: Sequence[Any]) -> Any:
-        found = metric.value(totals[0])
-        return found - metric.value(totals[1]) if len(totals) > 1 else found
-
-    clusters = len(sums[0])
-    left_out = np.asarray(of([part.sum(axis=0) - part for part in sums]))
-    generator = np.random.default_rng(seed)
-    rows = max(1, _CELLS // clusters)
-    draws = []
-    for start in range(0, resamples, rows):
-        picks = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=min(rows, resamples - start)).astype(np.float64)
-        draws.append(np.asarray(of([picks @ part for part in sums])))
-    drawn = np.concatenate(draws)
-    if float(np.ptp(drawn)) < 1e-12 and float(np.ptp(left_out)) < 1e-12:
-        # No spread in the sample: what an exact binomial bound leaves open, as for means.
-        top = None if metric.high is None else metric.high
-        bottom = metric.low if len(sums) == 1 else None if top is None else metric.low - top
-        same = np.full(clusters, value)
-        return interval(
-            same * n / clusters, np.full(clusters, n / clusters), resamples=resamples, seed=seed, level=LEVEL, low=bottom,
-            high=top if len(sums) == 1 else None if top is None else top - metric.low,
-        )  # fmt: skip
-    return bca(drawn, value, left_out, LEVEL)

@@ -1,4 +1,4 @@
-"""The arithmetic under the estimates: a clustered bootstrap, sign-flip and McNemar tests. Arrays in, plain floats out.
+"""The arithmetic under the estimates: a clustered bootstrap, tests by exchange, McNemar. Arrays in, plain floats out.
 
 values [1, 0, 1, 1], clusters ["a", "a", "b", "c"]  →  sums [1, 1, 1], counts [2, 1, 1]  →  (0.0, 1.0)
 """
@@ -6,15 +6,19 @@ values [1, 0, 1, 1], clusters ["a", "a", "b", "c"]  →  sums [1, 1, 1], counts 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Counted = npt.NDArray[np.unsignedinteger]
+Value = Callable[[Floats], Floats]  # sums over clusters, (…, width) → (…,)
 EXACT_UP_TO = 14  # clusters: 2^13 sign patterns, by symmetry, are fewer than the usual 10,000 draws
 _CELLS = 4_000_000  # of the draw matrix held at once: 32 MB
+_KEPT = 20_000_000  # cells of draws that are kept for the next metric: 20 MB
 _NORMAL = NormalDist()
 
 
@@ -36,22 +40,39 @@ def interval(
 ) -> tuple[float, float]:
     """Return the BCa bootstrap interval of the mean ``sums.sum() / counts.sum()``, whole clusters drawn with replacement.
 
-    Bias and acceleration as in Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 14.3, with clusters for
-    observations; the tails are widened for few clusters as in Hesterberg, What Teachers Should Know About the Bootstrap (2015), 4.1.
-
-    Where every value is the same the bootstrap knows of no spread; the interval is then what an exact binomial bound leaves open: at
-    most a share 1 - (tail)^(1/n) of n questions, taken as independent, may be otherwise, and they as far as ``low`` and ``high`` allow.
+    Where every value is the same the bootstrap knows of no spread; the interval is then ``left_open``.
     """
     estimate = float(sums.sum() / counts.sum())
-    tail = (1 - level) / 2
     if np.ptp(sums / counts) < 1e-12 * max(1.0, abs(estimate)):
-        share = 1 - tail ** (1 / float(counts.sum()))
-        if low is None or high is None:
-            return estimate, estimate
-        return estimate - share * (estimate - low), estimate + share * (high - estimate)
-    drawn = _draw(sums, counts, resamples, seed)
-    left_out = (sums.sum() - sums) / (counts.sum() - counts)
-    return bca(drawn, estimate, left_out, level)
+        return left_open(estimate, float(counts.sum()), level=level, low=low, high=high)
+    both = np.column_stack([sums, counts])
+    ends = bca_of(both, lambda totals: totals[..., 0] / totals[..., 1], resamples=resamples, seed=seed, level=level)
+    return ends or (estimate, estimate)
+
+
+def left_open(estimate: float, n: float, *, level: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """Return what an exact binomial bound leaves open where nothing in the sample varies.
+
+    At most a share 1 - (tail)^(1/n) of n questions, taken as independent, may be otherwise, and they as far as ``low`` and ``high`` allow.
+    """
+    if low is None or high is None:
+        return estimate, estimate
+    share = 1 - ((1 - level) / 2) ** (1 / n)
+    return estimate - share * (estimate - low), estimate + share * (high - estimate)
+
+
+def bca_of(sums: Floats, value: Value, *, resamples: int, seed: int, level: float) -> tuple[float, float] | None:
+    """Return the BCa interval of ``value`` of the sums over all clusters; ``sums`` is (k, width). ``None`` where nothing varies.
+
+    Bias and acceleration as in Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 14.3, with clusters for
+    observations; the tails are widened for few clusters as in Hesterberg, What Teachers Should Know About the Bootstrap (2015), 4.1.
+    """
+    total = sums.sum(axis=0)
+    drawn = np.concatenate([np.asarray(value(picks.astype(np.float64) @ sums)) for picks in _draws(len(sums), resamples, seed)])
+    left_out = np.asarray(value(total - sums))
+    if float(np.ptp(drawn)) < 1e-12 and float(np.ptp(left_out)) < 1e-12:
+        return None
+    return bca(drawn, float(value(total)), left_out, level)
 
 
 def bca(drawn: Floats, estimate: float, left_out: Floats, level: float) -> tuple[float, float]:
@@ -86,16 +107,27 @@ def student(probability: float, freedom: int) -> float:
     return z + sum(term / math.pow(freedom, power + 1) for power, term in enumerate(terms))
 
 
-def _draw(sums: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
-    """Return the means of ``resamples`` bootstrap samples, (resamples,)."""
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[Counted]:
+    """Yield blocks of bootstrap samples, (rows, clusters): how often each cluster was drawn. Metrics over as many clusters share them."""
+    if clusters * resamples <= _KEPT:
+        yield from _kept_draws(clusters, resamples, seed)
+    else:
+        yield from _made_draws(clusters, resamples, seed)
+
+
+@lru_cache(maxsize=3)
+def _kept_draws(clusters: int, resamples: int, seed: int) -> tuple[Counted, ...]:
+    return tuple(_made_draws(clusters, resamples, seed))
+
+
+def _made_draws(clusters: int, resamples: int, seed: int) -> Iterator[Counted]:
     generator = np.random.default_rng(seed)
-    clusters = len(sums)
     rows = max(1, _CELLS // clusters)
-    parts = []
     for start in range(0, resamples, rows):
         picks = generator.integers(0, clusters, size=(min(rows, resamples - start), clusters))
-        parts.append(sums[picks].sum(axis=1) / counts[picks].sum(axis=1))
-    return np.concatenate(parts)
+        picks += np.arange(len(picks))[:, None] * clusters
+        counted = np.bincount(picks.ravel(), minlength=picks.size).reshape(picks.shape)
+        yield counted.astype(np.uint8 if int(counted.max()) < 256 else np.uint32)
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -110,24 +142,39 @@ def mcnemar(gained: int, lost: int) -> float:
 def sign_flip(sums: Floats, *, resamples: int, seed: int) -> tuple[float, bool]:
     """Return the two-sided p-value of a sign-flip test on the sums of clusters, and whether every pattern was tried.
 
-    Under the hypothesis of no difference each cluster's sum is as likely to be its negative. With up to ``EXACT_UP_TO`` sums that
-    are not 0 all patterns are tried; else ``resamples`` random ones, with the observed one counted among them (Phipson and Smyth 2010).
+    Under the hypothesis of no difference each cluster's sum is as likely to be its negative: two arms that change places.
     """
-    moved = sums[np.abs(sums) > 1e-12]
-    if len(moved) == 0:
+    mine = sums[:, None]
+    scale = float(np.abs(sums).sum())
+    return swapped(mine, np.zeros_like(mine), lambda totals: totals[..., 0], resamples=resamples, seed=seed, scale=scale)
+
+
+def swapped(mine: Floats, theirs: Floats, value: Value, *, resamples: int, seed: int, scale: float = 1.0) -> tuple[float, bool]:
+    """Return the two-sided p-value of two arms' difference in ``value``, and whether every pattern was tried.
+
+    ``mine`` and ``theirs`` are sums by cluster, (k, width); in each pattern the arms change places for some of the clusters. With up to
+    ``EXACT_UP_TO`` clusters in which they differ all patterns are tried; else ``resamples`` random ones, with the observed one counted
+    among them (Phipson and Smyth 2010), so that the value is never 0. Differences within 1e-9 of ``scale`` count as equal.
+    """
+    first, second = mine.sum(axis=0), theirs.sum(axis=0)
+    apart = theirs - mine
+    apart = apart[np.any(np.abs(apart) > 1e-12, axis=1)]
+    if len(apart) == 0:
         return 1.0, True
-    observed = abs(float(moved.sum()))
-    limit = observed - 1e-9 * max(1.0, float(np.abs(moved).sum()))
-    if len(moved) <= EXACT_UP_TO:
-        # The first sign may stay as it is: a pattern and its negative are equally far out.
-        free = len(moved) - 1
-        patterns = (np.arange(2**free)[:, None] >> np.arange(free)) & 1
-        totals = moved[0] + (1 - 2 * patterns) @ moved[1:]
-        return float(np.mean(np.abs(totals) >= limit)), True
+    observed = abs(float(value(first) - value(second)))
+    limit = observed - 1e-9 * max(1.0, scale, observed)
+
+    def far(patterns: npt.NDArray[np.int8]) -> int:
+        change = patterns.astype(np.float64) @ apart
+        return int(np.sum(np.abs(value(first + change) - value(second - change)) >= limit))
+
+    if len(apart) <= EXACT_UP_TO:
+        # The last may stay as it is: a pattern and its opposite are equally far out.
+        patterns = (np.arange(2 ** (len(apart) - 1))[:, None] >> np.arange(len(apart))) & 1
+        return far(patterns.astype(np.int8)) / len(patterns), True
     generator = np.random.default_rng(seed)
-    rows = max(1, _CELLS // len(moved))
-    hits = 0
-    for start in range(0, resamples, rows):
-        signs = generator.integers(0, 2, size=(min(rows, resamples - start), len(moved)), dtype=np.int8)
-        hits += int(np.sum(np.abs((1.0 - 2.0 * signs) @ moved) >= limit))
+    rows = max(1, _CELLS // len(apart))
+    hits = sum(
+        far(generator.integers(0, 2, size=(min(rows, resamples - start), len(apart)), dtype=np.int8)) for start in range(0, resamples, rows)
+    )
     return (hits + 1) / (resamples + 1), False

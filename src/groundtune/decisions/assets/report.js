@@ -1,6 +1,8 @@
 "use strict";
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+(async () => {
+  const bytes = Uint8Array.from(atob(document.getElementById("data").textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const data = JSON.parse(await new Response(stream).text());
   const list = document.getElementById("questions");
   const make = (tag, text, name) => {
     const element = document.createElement(tag);
@@ -8,7 +10,7 @@
     if (name) element.className = name;
     return element;
   };
-  const text = (number) => (number === null ? "" : data.texts[number]);
+  const text = (numbers) => numbers.map((number) => data.texts[number]).join("\n");
 
   function card(arm, answer) {
     const box = make("div", undefined, "card");
@@ -24,7 +26,7 @@
     const table = make("table");
     for (const [metric, value, reason] of answer.scores) {
       const row = make("tr");
-      row.append(make("td", metric), make("td", value === null ? "–" : String(value)), make("td", reason));
+      row.append(make("td", data.texts[metric]), make("td", value === null ? "–" : String(value)), make("td", data.texts[reason]));
       table.append(row);
     }
     scores.append(table);

@@ -1,7 +1,9 @@
-"""LettuceDetect: passages, question and claim → the spans that nothing bears out → 1 less the surest of them.
+"""LettuceDetect: passages, question and claim → how surely each token has nothing that bears it out → 1 less the surest of them.
 
-    predict(context=[…], question=…, answer="Free until 3 hours before.", output_format="spans")
-    → [{"start": 11, "end": 18, "confidence": 0.97, "text": "3 hours"}]  →  0.03
+    predict(context=[…], question=…, answer="Free until 3 hours before.", output_format="tokens")
+    → [{"token": "Free", "pred": 0, "prob": 0.01}, …, {"token": " 3", "pred": 1, "prob": 0.97}]  →  0.03
+
+Its spans would say as much at the threshold of 0.5, but nothing below it: every claim without a span would be worth 1.
 
 The package is the extra ``lettucedetect``; its model is downloaded by it, or read from a folder (https://github.com/KRLabsOrg/LettuceDetect).
 """
@@ -43,20 +45,20 @@ class Lettuce:
         self.identity = identity.replace("|", "_")
 
     def support(self, claims: Sequence[Claimed]) -> list[float]:
-        """Return 1 less the confidence of the surest unsupported span of each claim; 0 for a claim without passages."""
+        """Return 1 less the probability of the surest unsupported token of each claim; 0 for a claim without passages."""
         values = []
         for claim in claims:
             if not claim.passages:
                 values.append(0.0)
                 continue
-            spans = self._detector.predict(
-                context=list(claim.passages), question=claim.question or None, answer=claim.text, output_format="spans"
+            tokens = self._detector.predict(
+                context=list(claim.passages), question=claim.question or None, answer=claim.text, output_format="tokens"
             )
             try:
-                surest = max((float(span["confidence"]) for span in spans), default=0.0)
+                surest = max((float(token["prob"]) for token in tokens), default=0.0)
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(
-                    f"{self.identity} gave spans that are none: {error!r}", "type: pip install --upgrade lettucedetect"
+                    f"{self.identity} gave tokens that are none: {error!r}", "type: pip install 'groundtune[lettucedetect]'"
                 ) from error
             values.append(1.0 - min(1.0, max(0.0, surest)))
         return values
