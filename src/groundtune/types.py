@@ -465,6 +465,22 @@ Status = Literal["approved", "draft", "rejected", "quarantined"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """A reply to a question, and whether it was what is wanted; there is no second reply to hold it against.
+
+    ``asker`` and ``source`` are those of ``Preference``. Both halves of a pair have its ``id``.
+    """
+
+    id: str
+    question: str
+    asker: str
+    reply: Mapping[str, Any] | str
+    desirable: bool
+    source: str = ""
+    status: Status = "approved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """Two replies to one question, of which ``chosen`` is better. A reply is an object of the project's schema, or plain text.
 

@@ -27,7 +27,7 @@ from groundtune.tuning import said
 from groundtune.tuning.card import card
 from groundtune.tuning.checkpoints import ADAPTER, State, saving, weights_in
 from groundtune.tuning.origin import origin_of
-from groundtune.tuning.rows import Pair, Row, TrainSet
+from groundtune.tuning.rows import AnyRow, TrainSet
 from groundtune.types import ModelVersion
 
 SCHEMA = 1
@@ -43,7 +43,7 @@ class Job:
     key: str
     recipe: TuningTable
     rows: TrainSet
-    dev_rows: Sequence[Row | Pair]
+    dev_rows: Sequence[AnyRow]
     chat: Mapping[str, Any]
     prompt_hash: str
     seed: int
@@ -51,10 +51,12 @@ class Job:
 
 
 def version_key(
-    *, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[Row | Pair], base: str, prompt_hash: str, seed: int
+    *, name: str, recipe: TuningTable, rows: TrainSet, dev_rows: Sequence[AnyRow], base: str, prompt_hash: str, seed: int
 ) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter."""
-    return fingerprint(name, recipe.model_dump(), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed)
+    # What was tuned before there was this objective keeps its key.
+    settings = recipe.model_dump(exclude=set() if recipe.objective == "kto" else {"desirable_weight", "undesirable_weight"})
+    return fingerprint(name, settings, rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed)
 
 
 def folder_of(store: Path, name: str, key: str) -> Path:
