@@ -105,9 +105,7 @@ def encode_rated(
     plain = []
     for row in (*rows, *beside):
         prompt = _prompt(row, tokenizer)
-        plain.append(
-            Encoded(prompt=prompt, completion=_completion(row, row.completion, len(prompt), tokenizer, end, max_tokens, context))
-        )
+        plain.append(Encoded(prompt=prompt, completion=_completion(row, row.completion, len(prompt), tokenizer, end, max_tokens, context)))
     room = max_tokens if context is None else min(max_tokens, context)
     encoded = []
     for place, row in enumerate(rows):
@@ -123,8 +121,8 @@ def encode_rated(
         )
         if reply is None:
             raise StateError(
-                f"rating {row.example_id}: no other question has another reply that fits in {room} tokens with this one, so it cannot be told"
-                " how far the model moves",
+                f"rating {row.example_id}: no other question has another reply that fits in {room} tokens with this one, so how far the"
+                " model moves cannot be told",
                 "add ratings of other replies or raise max_tokens in its [tuning.*] table, then type: groundtune tune",
             )
         encoded.append(EncodedRating(own=own, other=Encoded(prompt=own.prompt, completion=reply), desirable=row.desirable))

@@ -16,7 +16,7 @@ from typing import Any
 from groundtune.errors import StateError
 from groundtune.files import write_atomic, write_json, write_lines
 from groundtune.tuning.adapter import Job
-from groundtune.tuning.rows import AnyRow, Pair, Rated, Row
+from groundtune.tuning.rows import AnyRow, Rated, Row
 
 # What an embedded model is called by trainers that fetch from the hub: the same model before it was quantised for its package.
 UPSTREAM = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}

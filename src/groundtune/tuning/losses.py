@@ -5,7 +5,7 @@
            (Rafailov et al. 2023, arXiv:2305.18290, equation 7)
     orpo   sft on the chosen replies + β × mean over pairs of  -log σ(log odds(chosen) - log odds(rejected)),
            odds = p / (1 - p), p the geometric mean of a reply's token probabilities (Hong et al. 2024, arXiv:2403.07691, equations 5 to 7)
-    kto    mean over its rated replies of  λ (1 - σ(±β (log p - log p₀ - z))),  + for desirable, - for undesirable, λ the weight of its kind,
+    kto    mean over its rated replies of  λ (1 - σ(±β (log p - log p₀ - z))),  + where desirable, - where not, λ the weight of its kind,
            z = max(0, mean over the batch of log p - log p₀ on replies to other questions), without a gradient
            (Ethayarajh et al. 2024, arXiv:2402.01306, section 4.1)
 

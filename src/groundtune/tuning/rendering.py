@@ -1,11 +1,11 @@
 """One question → the prompt that is trained on and the documents in it, for rows, pairs and rated replies alike.
 
-    Rendering(recipe, house, documents, askers, retrieve)
-        .outside(bounds)                  may somebody of the adapter's audience not read what the row draws on?
-        .search(question, asker, filter)  what retrieval shows to the audience, or to the asker where the adapter has none
-        .prompt(question, …)              the messages, by the one prompt builder
+Rendering(recipe, house, documents, askers, retrieve)
+    .outside(bounds)                  may somebody of the adapter's audience not read what the row draws on?
+    .search(question, asker, filter)  what retrieval shows to the audience, or to the asker where the adapter has none
+    .prompt(question, …)              the messages, by the one prompt builder
 
-    rows  →  thinned (max_rows)  →  closed (who may read all of them)  →  TrainSet
+rows  →  thinned (max_rows)  →  closed (who may read all of them)  →  TrainSet
 """
 
 from __future__ import annotations
