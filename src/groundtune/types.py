@@ -360,13 +360,29 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A learning curve: each point is ``(training rows, score, low, high)``.
+
+    ``fit`` is ``(limit, slope, exponent)`` of score(n) = limit - slope · n^(-exponent), or empty where no curve was told; ``ahead`` is
+    ``(rows, score, low, high)`` of what it says of further rows.
+    """
+
+    title: str
+    metric: str
+    points: tuple[tuple[float, float, float, float], ...]
+    fit: tuple[float, ...] = ()
+    ahead: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Annex:
-    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing."""
+    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing of each kind."""
 
     title: str
     lines: tuple[str, ...] = ()
     grids: tuple[Grid, ...] = ()
     bars: Bars | None = None
+    curve: Curve | None = None
 
 
 Verdict = Literal["ship", "can't tell", "none passes"]
@@ -462,22 +478,6 @@ class Run:
 
 
 Status = Literal["approved", "draft", "rejected", "quarantined"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rating:
-    """A reply to a question, and whether it was what is wanted; there is no second reply to hold it against.
-
-    ``asker`` and ``source`` are those of ``Preference``. Both halves of a pair have its ``id``.
-    """
-
-    id: str
-    question: str
-    asker: str
-    reply: Mapping[str, Any] | str
-    desirable: bool
-    source: str = ""
-    status: Status = "approved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,33 @@ that a reply draws on; whoever trains on it must respect its readers.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundtune.errors import ExampleError, GroundtuneError, Problems
 from groundtune.examples import preferences
 from groundtune.examples.load import KEPT, STATUSES, rows
-from groundtune.types import Rating, Status
+from groundtune.types import Status
 
 FIELDS = ("id", "question", "as", "reply", "desirable", "source", *KEPT)
 HINT = "mend that line, then type: groundtune tune"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """A reply to a question, and whether it was what is wanted; there is no second reply to hold it against.
+
+    ``asker`` and ``source`` are those of ``Preference``. Both halves of a pair have its ``id``.
+    """
+
+    id: str
+    question: str
+    asker: str
+    reply: Mapping[str, Any] | str
+    desirable: bool
+    source: str = ""
+    status: Status = "approved"
 
 
 def load(path: Path, statuses: Collection[Status] = preferences.APPROVED) -> tuple[Rating, ...]:

@@ -191,6 +191,19 @@ def _index(project: Project) -> str:
 
 def _task(project: Project, planned: Plan) -> list[Score]:
     """Ask every dev question three times: the version, its base in the same arm, and the live version."""
+    return asked(
+        project,
+        planned,
+        [
+            (replace(planned.arm, name=CANDIDATE), planned.version),
+            (replace(planned.arm, name=BASE, adapter=None), None),
+            *([(replace(planned.arm, name=LIVE), planned.live)] if planned.live else []),
+        ],
+    )
+
+
+def asked(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersion | None]]) -> list[Score]:
+    """Return the scores of these arms on the dev questions of a plan; what was answered before is not asked again."""
     content, settings, people = project.content, project.settings, project.content.principals
     if prompt_hash(project.house.instructions) != planned.version.prompt_hash:
         raise StateError(
@@ -199,11 +212,6 @@ def _task(project: Project, planned: Plan) -> list[Score]:
         )
     asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in planned.examples]
     retrieve = project.retriever() if planned.arm.retrieves else None
-    arms: list[tuple[Arm, ModelVersion | None]] = [
-        (replace(planned.arm, name=CANDIDATE), planned.version),
-        (replace(planned.arm, name=BASE, adapter=None), None),
-        *([(replace(planned.arm, name=LIVE), planned.live)] if planned.live else []),
-    ]
     context = Context(
         documents=content.documents,
         reply_schema=content.schema,

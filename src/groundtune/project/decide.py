@@ -14,7 +14,7 @@ from groundtune.decisions.page import Evidence, page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
-from groundtune.project import before
+from groundtune.project import before, curve
 from groundtune.project import lock as locks
 from groundtune.project.judge import labels_of
 from groundtune.project.reproduce import labels_print, logged
@@ -52,6 +52,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     today = datetime.now(UTC).date()
     labels = labels_print(project)
     estimates = estimates_of(project, evaluation)
+    curves = curve.measured_for(project, evaluation.inputs)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
         "assumptions": [*_assumptions(relocked), *evaluation.notes],
@@ -69,6 +70,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         inputs={
             **evaluation.inputs,
             **before.fingerprints(project),
+            **{f"curve {item.name}": item.run_id for item in curves},
             "groundtune": __version__,
             **({} if labels == "none" else {"labels": labels}),
         },
@@ -76,7 +78,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     )
     beside = before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback)
     folder = project.folder / "decisions"
-    decision = record.write(replace(draft, sections=beside), folder)
+    decision = record.write(replace(draft, sections=(*beside, *map(curve.section, curves))), folder)
     html = page(
         decision,
         Evidence(

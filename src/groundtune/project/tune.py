@@ -152,10 +152,11 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     world()
     # All rows first: what is wrong with the last adapter's must not come out after the hours that the first one took.
     jobs = [job_for(project, name) for name in dict.fromkeys(names or list(project.settings.tuning))]
-    return [_made(project, job) for job in jobs]
+    return [made(project, job) for job in jobs]
 
 
-def _made(project: Project, job: adapter.Job) -> ModelVersion:
+def made(project: Project, job: adapter.Job) -> ModelVersion:
+    """Train the model of a job, or go on with it, or return it; the ledger keeps what it was made from."""
     store = project.state / "models"
     if rank() > 0:
         # The process of rank 0 speaks and keeps the ledger.

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from groundtune.answers.prompt import Message, reply_text
 from groundtune.answers.respond import House, Retrieve
 from groundtune.errors import InputError, NothingToLearn
+from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
 from groundtune.tuning.rendering import OUTSIDE, Rendering, closed, documents_in, thinned
 from groundtune.tuning.rows import Pair, Rated, TrainSet
-from groundtune.types import Document, Preference, Principal, Rating
+from groundtune.types import Document, Preference, Principal
 
 Judged = TypeVar("Judged", Preference, Rating)
 LEAST_TO_HOLD_OUT = 20
