@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from made_training import StopsAfter
+from made_training import RECIPE, StopsAfter
 from test_pairs import preference
 from test_train import distance, tuned
 from test_trainset import ASKERS, DOCUMENTS, HOUSE, built, example, search
@@ -102,14 +102,16 @@ def small_files(most: int) -> Iterator[None]:
 
 
 def test_a_disk_that_fills_up_at_a_checkpoint_loses_no_step_that_was_kept(tiny: Path, tmp_path: Path) -> None:
-    whole = tuned(tiny, tmp_path / "whole")
+    # The weights that are best so far would be written first, and fill the disk before the checkpoint does.
+    recipe = RECIPE.model_copy(update={"evaluate_every": 99})
+    whole = tuned(tiny, tmp_path / "whole", recipe)
     with pytest.raises(KeyboardInterrupt):
-        tuned(tiny, tmp_path / "run", progress=StopsAfter(5))
+        tuned(tiny, tmp_path / "run", recipe, StopsAfter(5))
     [before] = (tmp_path / "run").glob("checkpoint-*/state.json")
     with small_files(20_000), pytest.raises(StorageError, match="no space left while writing .*checkpoint-") as raised:
-        tuned(tiny, tmp_path / "run")
+        tuned(tiny, tmp_path / "run", recipe)
     assert "df -h" in raised.value.hint and before.is_file()
-    assert distance(whole, tuned(tiny, tmp_path / "run")) == 0.0
+    assert distance(whole, tuned(tiny, tmp_path / "run", recipe)) == 0.0
 
 
 def test_a_disk_that_fills_up_when_the_finished_model_is_put_in_place_is_told(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def _require_labels(rows: Sequence[Row], examples: Sequence[Example], field: str
     if len(rows) > 1 and len(labels) == 1:
         raise NothingToLearn(
             f"{field} is {labels.pop()!r} in all {len(rows)} training rows: the model would learn to say it to every question",
-            f"add rows with other values of {field}, or leave label_field out of [answers], then type: groundtune examples audit",
+            f"add rows with other values of {field}, or leave {field} out of the replies, then type: groundtune examples audit",
         )
 
 
