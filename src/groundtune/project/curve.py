@@ -161,9 +161,10 @@ def measured_for(project: Project, inputs: Mapping[str, str]) -> list[Measured]:
     """
     kept: dict[str, Measured] = {}
     for run in project.ledger.runs("curve"):
-        if run.status == "done" and inputs.get(f"adapter {run.outputs['name']}") == run.outputs["points"][-1]["version"]:
-            most = int((FARTHEST - 1) * run.outputs["points"][-1]["rows"])
-            kept[run.outputs["name"]] = _from(run.id, run.outputs, min(MORE, most), _seed(project))
+        held: Mapping[str, Any] = run.outputs
+        if run.status == "done" and inputs.get(f"adapter {held['name']}") == held["points"][-1]["version"]:
+            most = int((FARTHEST - 1) * held["points"][-1]["rows"])
+            kept[held["name"]] = _from(run.id, held, min(MORE, most), _seed(project))
     return [kept[name] for name in sorted(kept)]
 
 
