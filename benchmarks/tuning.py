@@ -154,7 +154,7 @@ def machine(model: str) -> str:
 
     from groundtune.tuning import methods
 
-    where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"{torch.get_num_threads()} threads of this processor"
+    where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"the processor ({torch.get_num_threads()} of its threads)"
     dtype = str(methods.compute_dtype({"model": model})).removeprefix("torch.")
     return f"{model} on {where}, products in {dtype}, torch {torch.__version__}"
 

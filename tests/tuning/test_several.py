@@ -54,10 +54,14 @@ def test_two_processes_take_the_steps_that_one_takes(tiny: Path, tmp_path: Path)
         command = [sys.executable, str(script), str(tiny), str(tmp_path), here]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     told = []
-    for process in processes:
-        out, err = process.communicate(timeout=240)
-        assert process.returncode == 0, err[-3000:]
-        told.append([json.loads(line) for line in out.splitlines() if line.startswith("[")])
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=900)
+            assert process.returncode == 0, err[-3000:]
+            told.append([json.loads(line) for line in out.splitlines() if line.startswith("[")])
+    finally:
+        for process in processes:
+            process.kill()
     assert [[row[1:] for row in rows] for rows in told][0] == [[row[1:] for row in rows] for rows in told][1]
     for objective in ("sft", "dpo", "kto"):
         recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3, "learning_rate": 1e-3})
