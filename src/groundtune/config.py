@@ -282,6 +282,10 @@ def _misfits(name: str, table: TuningTable, settings: Settings) -> Iterator[tupl
             if getattr(table, key):
                 yield key, f"is for objective sft, and the objective is {table.objective}"
     yield from _false_starts(name, table, settings)
+    if table.objective != "kto":
+        for key in ("desirable_weight", "undesirable_weight"):
+            if getattr(table, key) != 1.0:
+                yield key, f"is for objective kto, and the objective is {table.objective}"
     if table.teacher_answers is not None and table.teacher is None:
         yield "teacher_answers", "needs teacher, the arm that gave them"
     for arm in settings.arms:

@@ -14,11 +14,13 @@ GroundtuneError
 │   ├── NotComparable  two decisions were made on different test sets
 │   ├── BrokenLog      the decision log, or a record that it names, is not as it was written
 │   ├── StaleIndex     the index was built by another embedder or splitter, or does not hold what the ledger says
+│   ├── NothingToLearn  a training set is empty, was rejected whole, or teaches one thing only
 │   ├── HalfWritten    a model version or an export was broken off while it was written
 │   └── StaleCalibration  the abstention was calibrated for another index version, search, prompt or model
 ├── ModelError         a model cannot be found, loaded or reached
 │   ├── WeightsError   missing weights, or weights with a wrong checksum
 │   ├── OtherBase      an adapter was made for another base model than the project's
+│   ├── OtherTemplate  a model was tuned under another chat template than the tokenizer has now
 │   ├── UnsafeWeights  a pickle, a link or a malformed weight file, which is never opened
 │   ├── ExportRefused  a model cannot be written in that form, or answers differently in it
 │   ├── EndpointError  a remote model timed out, refused or answered nonsense
@@ -113,6 +115,10 @@ class StaleIndex(StateError):
     """The index does not match what the project now asks for, or what the ledger says it holds."""
 
 
+class NothingToLearn(StateError):
+    """A training set is empty, none of its rows is approved, or all of them teach one and the same thing."""
+
+
 class HalfWritten(StateError):
     """A model version or an export was broken off while it was written; nothing of it is used."""
 
@@ -131,6 +137,10 @@ class WeightsError(ModelError):
 
 class OtherBase(ModelError):
     """An adapter was made for another base model than the one that the project names."""
+
+
+class OtherTemplate(ModelError):
+    """A model was tuned under another chat template than the base's tokenizer has now, so its prompts would be none that it knows."""
 
 
 class UnsafeWeights(ModelError):

@@ -362,13 +362,29 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A learning curve: each point is ``(training rows, score, low, high)``.
+
+    ``fit`` is ``(limit, slope, exponent)`` of score(n) = limit - slope · n^(-exponent), or empty where no curve was told; ``ahead`` is
+    ``(rows, score, low, high)`` of what it says of further rows.
+    """
+
+    title: str
+    metric: str
+    points: tuple[tuple[float, float, float, float], ...]
+    fit: tuple[float, ...] = ()
+    ahead: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Annex:
-    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing."""
+    """A part of a decision beside the evidence (needs, audit, costs): sentences, tables, and at most one drawing of each kind."""
 
     title: str
     lines: tuple[str, ...] = ()
     grids: tuple[Grid, ...] = ()
     bars: Bars | None = None
+    curve: Curve | None = None
 
 
 Verdict = Literal["ship", "can't tell", "none passes"]

@@ -50,6 +50,7 @@ def test_the_other_way_round_the_share_is_the_least() -> None:
         ({"rag": (0.1, 0.1), "tuned": (0.2, 0.9)}, "tuned"),
         ({"rag": (0.5, 0.5), "tuned": (0.4, 0.51)}, "tuned"),
         ({"rag": (0.1, 0.2)}, None),
+        ({"rag": (0.14, 0.1), "tuned": (0.1, 0.9)}, "tuned"),
     ],
     ids=["ahead on both", "behind in all", "nothing chosen", "behind by too little"],
 )

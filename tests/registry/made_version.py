@@ -9,6 +9,7 @@ from typing import Any
 from made_model import make_adapter
 
 from groundtune.files import file_sha256, write_json, write_lines
+from groundtune.models.local.template import template_hash
 from groundtune.registry import merge
 from groundtune.tuning import said
 from groundtune.tuning.adapter import WEIGHTS, read_version
@@ -60,7 +61,7 @@ def make_version(model: Path, store: Path, name: str = "closed", *, seed: int = 
         metrics={"dev_loss": 1.0, "rows": len(rows)},
         base_name=str(model),
         revision="files 1234",
-        template_hash="template1",
+        template_hash=template_hash(tokenizer),
         licence="Apache-2.0",
         made_at="2026-11-21T10:00:00+00:00",
     )

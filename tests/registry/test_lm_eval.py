@@ -52,6 +52,9 @@ def test_the_command_names_local_files_only(tmp_path: Path) -> None:
     assert line[line.index("--tasks") + 1] == "x,y" and line[line.index("--limit") + 1] == "5" and "--log_samples" in line
     plain = lm_eval.command(model=Path("/m"), adapter=None, dtype="float32", tasks=["x"], folder=None, limit=None, out=Path("/o"))
     assert not {"--include_path", "--limit"} & set(plain) and "peft" not in " ".join(plain)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    whole = lm_eval.command(model=Path("/m"), adapter=tmp_path, dtype="float32", tasks=["x"], folder=None, limit=None, out=Path("/o"))
+    assert f"pretrained={tmp_path},dtype=float32,tokenizer=/m" in whole
 
 
 def run(model: Path, folder: Path | None, **changed: object) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 
 from groundtune.progress import Silent
 from groundtune.tables import TuningTable
-from groundtune.tuning.rows import Pair, Row
+from groundtune.tuning.rows import AnyRow, Pair, Rated, Row
 
 RECIPE = TuningTable(rank=2, alpha=4, epochs=2, batch=2, evaluate_every=3, checkpoint_every=2, patience=9, learning_rate=1e-2)
 
@@ -27,6 +27,23 @@ def pairs(count: int) -> list[Pair]:
         Pair(example_id=f"p{n}", messages=asked(n), chosen=f"{n} years", rejected=f"I say {n} or {n + 1}, who knows", document_ids=())
         for n in range(count)
     ]
+
+
+def rated(count: int) -> list[Rated]:
+    return [
+        Rated(
+            example_id=f"r{n}",
+            messages=asked(n),
+            completion=f"{n} years" if n % 3 else f"I say {n} or {n + 1}, who knows",
+            desirable=bool(n % 3),
+            document_ids=(),
+        )
+        for n in range(count)
+    ]
+
+
+def made(objective: str, count: int) -> list[AnyRow]:
+    return [*{"sft": rows, "kto": rated}.get(objective, pairs)(count)]
 
 
 class StopsAfter(Silent):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from made_hosted import Service, hosting
-from made_training import RECIPE, pairs, rows
+from made_training import RECIPE, made, rows
 from ruamel.yaml import YAML
 
 from groundtune.errors import ConfigError, EndpointError, StateError
@@ -17,9 +17,17 @@ from groundtune.tuning.rows import TrainSet
 
 def job(count: int = 12, model: str = "org/name", **change: Any) -> Job:
     recipe = RECIPE.model_copy(update=change)
-    made = rows if recipe.objective == "sft" else pairs
-    held = TrainSet(rows=tuple(made(count)), left_out={}, readers=frozenset(["everyone"]), document_ids=())
-    return Job(name="reader", key="k" * 16, recipe=recipe, rows=held, dev_rows=made(2), chat={"model": model}, prompt_hash="p", seed=7)
+    held = TrainSet(rows=tuple(made(recipe.objective, count)), left_out={}, readers=frozenset(["everyone"]), document_ids=())
+    return Job(
+        name="reader",
+        key="k" * 16,
+        recipe=recipe,
+        rows=held,
+        dev_rows=made(recipe.objective, 2),
+        chat={"model": model},
+        prompt_hash="p",
+        seed=7,
+    )
 
 
 def lines(path: Path) -> list[Any]:
@@ -65,6 +73,14 @@ def test_axolotl_gets_each_objective_and_method(tmp_path: Path, change: dict[str
     assert wanted.items() <= found.items()
     assert ("adapter" in found) is (change.get("method") != "full")
     assert all(set(row) == keys for row in lines(tmp_path / "train.jsonl"))
+
+
+def test_single_ratings_are_exported_to_nobody(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="Axolotl takes KTO rows as ChatML or Llama 3 only"):
+        exported.axolotl(job(objective="kto"), tmp_path, target_modules=["q_proj"], end_token=None)
+    with pytest.raises(StateError, match="hosted tuning knows sft and dpo, and the objective is kto"):
+        exported.openai(job(objective="kto"), tmp_path, model="m")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_axolotl_does_otherwise_is_said(tmp_path: Path) -> None:

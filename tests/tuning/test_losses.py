@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 from made_families import make_family
-from made_training import RECIPE, pairs, rows
+from made_training import RECIPE, pairs, rated, rows
 
 from groundtune.errors import StateError
 from groundtune.tuning import losses, methods
 from groundtune.tuning.batches import parts_of
-from groundtune.tuning.encode import Encoded, EncodedPair, encode, encode_pairs
+from groundtune.tuning.encode import Encoded, EncodedPair, encode, encode_pairs, encode_rated
 
 PLAIN = contextlib.nullcontext
 
@@ -110,6 +110,50 @@ def test_preference_losses_have_their_reference_values() -> None:
     logps, reference, counts = torch.tensor(LOGPS), torch.tensor(REFERENCE), torch.tensor(COUNTS)
     assert losses.dpo(logps, reference, 0.1).tolist() == pytest.approx(DPO_VALUES, abs=1e-5)
     assert losses.odds_ratio(logps, counts).tolist() == pytest.approx(ODDS_VALUES, abs=1e-5)
+
+
+# Mean losses of one batch, made by TRL 1.16.0's own KTOTrainer._compute_loss: see test_the_values_of_kto_are_those_of_trl. Each case is
+# log p of the replies, the same before, log p of the replies to other questions, the same before, desirable, β, weights, and the loss.
+BEFORE_AND_AFTER = ([-12.0, -3.5, -7.0], [-13.0, -3.0, -9.0], [-40.0, -31.0, -22.0], [-41.0, -33.0, -22.5], [True, False, True])
+KTO_CASES: list[Any] = [
+    (*BEFORE_AND_AFTER, 0.1, (1.0, 1.0), 0.480592),
+    (*BEFORE_AND_AFTER, 0.5, (1.0, 1.6), 0.467614),
+    ([-15.5, -2.25], [-14.0, -3.0], [-40.0, -31.0], [-38.0, -30.0], [False, True], 0.3, (0.7, 1.0), 0.350075),
+]
+
+
+@pytest.mark.parametrize("case", KTO_CASES)
+def test_kto_has_its_reference_values(case: Any) -> None:
+    assert kto_of(case) == pytest.approx(case[-1], abs=1e-5)
+
+
+def kto_of(case: Any) -> float:
+    now, before, others, others_before, desirable, beta, weights, _ = case
+    distance = max(0.0, float((torch.tensor(others) - torch.tensor(others_before)).mean()))
+    losses_of = losses.kto(torch.tensor(now), torch.tensor(before), torch.tensor(desirable), distance, beta, weights)
+    return float(losses_of.mean())
+
+
+def test_kto_at_its_start_is_a_half_and_falls_as_good_replies_rise_and_bad_ones_sink() -> None:
+    start, both = torch.tensor([-9.0, -9.0]), torch.tensor([True, False])
+    assert losses.kto(start, start, both, 0.0, 0.1, (1.0, 1.0)).tolist() == pytest.approx([0.5, 0.5])
+    better = losses.kto(torch.tensor([-8.0, -11.0]), start, both, 0.0, 0.1, (1.0, 1.0))
+    assert bool((better < 0.5).all())
+
+
+def test_a_rated_reply_stands_beside_the_reply_to_another_question(tiny: Path) -> None:
+    _, tokenizer = loaded(tiny)
+    encoded = encode_rated(rated(6), tokenizer, 500)
+    replies = {item.own.completion for item in encoded}
+    for item, row in zip(encoded, rated(6), strict=True):
+        assert item.other.prompt == item.own.prompt and item.other.completion in replies - {item.own.completion}
+        assert item.desirable is row.desirable and len(item) == len(item.own)
+    fits = max(map(len, encoded))
+    assert all(len(item.other) <= fits for item in encode_rated(rated(6), tokenizer, fits))
+    one = rated(1)
+    with pytest.raises(StateError, match="rating r0: no other question has another reply that fits in 500 tokens"):
+        encode_rated(one, tokenizer, 500)
+    assert len(encode_rated(one, tokenizer, 500, beside=rated(3))) == 1
 
 
 def test_replies_are_weighed_by_the_tokens_of_the_reply_alone(tiny: Path) -> None:

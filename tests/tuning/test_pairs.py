@@ -5,8 +5,9 @@ import pytest
 from test_trainset import ASKERS, DOCUMENTS, HOUSE, search
 
 from groundtune.errors import InputError, StateError
+from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
-from groundtune.tuning.pairs import build
+from groundtune.tuning.pairs import balance, build, build_rated
 from groundtune.tuning.rows import Pair, TrainSet
 from groundtune.types import Preference
 
@@ -33,6 +34,7 @@ def test_the_file_is_not_taken_for_examples(tmp_path: Path) -> None:
     from groundtune.examples.load import read
 
     written(tmp_path, ROW)
+    (tmp_path / "ratings.jsonl").write_text('{"id": "r"}\n')
     found = read(tmp_path, [], {})
     assert [problem.message for problem in found.problems] == [f"{tmp_path}: holds no examples (*.jsonl)"]
 
@@ -63,3 +65,24 @@ def test_an_unknown_asker_and_no_approved_pair_are_told() -> None:
         built([preference(1, asker="eve")])
     with pytest.raises(StateError, match="no training row is left"):
         built([preference(1, status="rejected")])
+
+
+def rating(number: int, **change: object) -> Rating:
+    fields = {"id": f"r{number}", "question": f"what {number}", "asker": "ana", "reply": "yes", "desirable": number % 2 == 0}
+    return Rating(**{**fields, **change})  # type: ignore[arg-type]
+
+
+def test_ratings_are_bound_as_pairs_are_and_halves_of_a_pair_are_not_parted() -> None:
+    table = TuningTable(objective="kto", readers=["everyone"], undesirable_weight=2.0)
+    given = {"recipe": table, "house": HOUSE, "documents": DOCUMENTS, "askers": ASKERS, "retrieve": search, "seed": 7}
+    several = [rating(0, source="document:d"), rating(1), rating(2, status="draft"), rating(3, source="document:c")]
+    found, held = build_rated(several, **given)  # type: ignore[arg-type]
+    assert [row.example_id for row in found.rows] == ["r0", "r1"] and held == () and sum(found.left_out.values()) == 2
+    assert found.document_ids == ("document:d",) and found.readers == {"everyone", "finance"}
+    assert balance(found.rows, table) == (1, 1, 0.5)  # type: ignore[arg-type]
+
+    halves = [rating(number, id=f"p{number // 2}", desirable=number % 2 == 0) for number in range(80)]
+    found, held = build_rated(halves, **given)  # type: ignore[arg-type]
+    assert len(held) == 8 and not {row.example_id for row in held} & {row.example_id for row in found.rows}
+    with pytest.raises(InputError, match="rating r1: asked as 'eve'"):
+        build_rated([rating(1, asker="eve")], **given)  # type: ignore[arg-type]

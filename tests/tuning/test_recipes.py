@@ -70,6 +70,8 @@ def test_an_unknown_recipe_is_named_with_its_line_and_the_known_ones(tmp_path: P
         ('teacher = "tuned"', "answers with an adapter that has a teacher itself, or with this very one"),
         ('teacher_answers = "a.jsonl"', "needs teacher"),
         ("replay = 1.0", "less than 1"),
+        ("undesirable_weight = 2.0", "undesirable_weight: is for objective kto, and the objective is sft"),
+        ('objective = "kto"\nreplay = 0.2', "replay: is for objective sft"),
         ('method = "qlorra"', "'lora', 'qlora', 'dora' or 'full'"),
     ],
 )

@@ -15,7 +15,7 @@ import json, sys
 from pathlib import Path
 sys.path[:0] = json.loads(sys.argv[3])
 import torch
-from made_training import RECIPE, pairs, rows
+from made_training import RECIPE, made
 from groundtune.progress import Silent
 from groundtune.tuning import methods
 from groundtune.tuning.several import world
@@ -24,15 +24,14 @@ from groundtune.tuning.train import train
 torch.set_num_threads(1)
 here = world()
 assert here.size == 2, here.size
-for objective in ("sft", "dpo"):
+for objective in ("sft", "dpo", "kto"):
     recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3, "learning_rate": 1e-3})
     model, tokenizer, _ = methods.load({"model": sys.argv[1], "dtype": "float32"}, recipe)
     torch.manual_seed(5)
-    made = rows if objective == "sft" else pairs
     folder = Path(sys.argv[2]) / objective
     folder.mkdir(exist_ok=True)
-    state = train(methods.prepare(model, recipe), tokenizer, rows=made(10), dev_rows=made(2), recipe=recipe, seed=3, folder=folder,
-                  progress=Silent(), name="x", world=here)
+    state = train(methods.prepare(model, recipe), tokenizer, rows=made(objective, 10), dev_rows=made(objective, 2),
+                  recipe=recipe, seed=3, folder=folder, progress=Silent(), name="x", world=here)
     print(json.dumps([here.rank, state.step, state.best_loss]))
 """
 
@@ -55,12 +54,16 @@ def test_two_processes_take_the_steps_that_one_takes(tiny: Path, tmp_path: Path)
         command = [sys.executable, str(script), str(tiny), str(tmp_path), here]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     told = []
-    for process in processes:
-        out, err = process.communicate(timeout=240)
-        assert process.returncode == 0, err[-3000:]
-        told.append([json.loads(line) for line in out.splitlines() if line.startswith("[")])
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=900)
+            assert process.returncode == 0, err[-3000:]
+            told.append([json.loads(line) for line in out.splitlines() if line.startswith("[")])
+    finally:
+        for process in processes:
+            process.kill()
     assert [[row[1:] for row in rows] for rows in told][0] == [[row[1:] for row in rows] for rows in told][1]
-    for objective in ("sft", "dpo"):
+    for objective in ("sft", "dpo", "kto"):
         recipe = RECIPE.model_copy(update={"objective": objective, "batch": 3, "learning_rate": 1e-3})
         alone = tuned(tiny, tmp_path / f"alone-{objective}", recipe, count=10)
         together = load_file(str(tmp_path / objective / "best/adapter_model.safetensors"))

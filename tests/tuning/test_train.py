@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_training import RECIPE, StopsAfter, pairs, rows
+from made_training import RECIPE, StopsAfter, made
 from safetensors.torch import load_file
 
 from groundtune.errors import StateError, StorageError
@@ -27,10 +27,9 @@ def tuned(tiny: Path, folder: Path, recipe: TuningTable = RECIPE, progress: Any 
     chat = {"model": str(tiny), "dtype": "float32"}
     model, tokenizer, _ = methods.load(chat, recipe)
     torch.manual_seed(5)
-    made = rows if recipe.objective == "sft" else pairs
     train(
-        methods.prepare(model, recipe), tokenizer, rows=made(count), dev_rows=made(2), recipe=recipe, seed=3, folder=folder,
-        progress=progress or Silent(), name="x",
+        methods.prepare(model, recipe), tokenizer, rows=made(recipe.objective, count), dev_rows=made(recipe.objective, 2), recipe=recipe,
+        seed=3, folder=folder, progress=progress or Silent(), name="x",
     )  # fmt: skip
     held = weights_in(folder / "best")
     assert held is not None
@@ -66,7 +65,7 @@ def test_the_rate_warms_up_and_ends_at_a_tenth() -> None:
     assert rates[100] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("objective", ["sft", "dpo", "orpo"])
+@pytest.mark.parametrize("objective", ["sft", "dpo", "orpo", "kto"])
 def test_equal_effective_batches_take_the_same_way(tiny: Path, tmp_path: Path, objective: str) -> None:
     recipe = RECIPE.model_copy(update={"objective": objective, "batch": 4, "learning_rate": 1e-3})
     whole = tuned(tiny, tmp_path / "whole", recipe.model_copy(update={"memory_tokens": 4096}))
@@ -82,7 +81,11 @@ def test_packing_and_checkpointing_take_the_same_way(tiny: Path, tmp_path: Path)
     assert distance(plain, tuned(tiny, tmp_path / "twice", recipe.model_copy(update={"gradient_checkpointing": True}))) < 2e-5
 
 
-@pytest.mark.parametrize("change", [{}, {"objective": "dpo"}, {"method": "full", "learning_rate": 1e-3}], ids=["lora", "dpo", "full"])
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"objective": "dpo"}, {"method": "full", "learning_rate": 1e-3}, {"method": "full", "objective": "kto", "learning_rate": 1e-3}],
+    ids=["lora", "dpo", "full", "full kto"],
+)
 def test_a_run_that_is_broken_off_ends_in_the_same_weights(tiny: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     recipe = RECIPE.model_copy(update=change)
     whole = tuned(tiny, tmp_path / "whole", recipe)

@@ -42,7 +42,7 @@ def example(number: int, document: str, answerable: bool = True, asker: str = "a
     text = DOCUMENTS[f"document:{document}"].text
     return Example(
         id=f"e{number}", question=f"what of {document} {number}", asker=asker, split="train", split_group=document, answerable=answerable,
-        reply={"quote": text if answerable else "", "answer": f"{number}", "label": "x"},
+        reply={"quote": text if answerable else "", "answer": f"{number}", "label": f"x{number}"},
         evidence=(Evidence(document_id=f"document:{document}", quote=text, start=0, end=len(text)),),
         kind="answerable" if answerable else "forbidden",
     )  # fmt: skip
@@ -90,7 +90,8 @@ def test_the_gold_passage_is_shown_unless_the_row_learns_to_refuse() -> None:
         gold = f"The text of {'ab'[int(row.example_id[1:]) % 2]}."
         assert (gold in row.messages[-1]["content"]) is (row not in refusing)
         assert row.messages[-1]["content"].count("[") == 2
-    assert json.loads(refusing[0].completion) == {"quote": "", "label": "x", "answer": "I don't know."}
+    label = f"x{refusing[0].example_id[1:]}"
+    assert json.loads(refusing[0].completion) == {"quote": "", "label": label, "answer": "I don't know."}
 
 
 def test_an_adapter_that_nobody_could_read_is_refused() -> None:

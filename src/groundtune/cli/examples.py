@@ -38,16 +38,22 @@ SHOWN = 10  # problems and samples that are printed; --json has all
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="import: which column of a table holds a field")
 @click.option("--readers", multiple=True, metavar="GROUP", help="import: who may read rows that no document stands behind")
 @click.option("--dry-run", is_flag=True, help="import: say what would come of it, write nothing")
-@click.option("--adapter", metavar="NAME", help="export: rows as this [tuning.*] table's training sees them, passages included")
+@click.option(
+    "--adapter",
+    metavar="NAME",
+    help="export: rows as this [tuning.*] table's training sees them, passages included; curve: the table to tune at three sizes",
+)
 @click.option("--fix", is_flag=True, help="audit: reject, quarantine or redraft training rows where that is safe; no text is changed")
 @click.option("--count", type=click.IntRange(1, 100_000), help="synthesize: how many questions to ask for (20)")
 @click.option("--unanswerable", type=click.FloatRange(0, 1), help="synthesize: share of questions that no document answers (0.2)")
 @click.option("--match", multiple=True, metavar="PATTERN", help="synthesize: only documents whose names match (docs/**)")
-@click.option("--yes", is_flag=True, help="synthesize: do it; without it the plan and its cost are shown")
+@click.option("--yes", is_flag=True, help="synthesize, curve: do it; without it the plan and its cost are shown")
 @click.option("--by", metavar="WHO", help="review, audit --fix: who decides; the system's user name without it")
 @click.option("--row", "rows", multiple=True, metavar="ID", help="review: only these rows, whatever their status")
 @click.option("--stale", is_flag=True, help="review: rows whose document changed since")
 @click.option("--points", metavar="FILE", help="curve: JSON lines of rows tuned on and scores")
+@click.option("--metric", metavar="NAME", help="curve: what to score by, from 0 to 1; the rubric's primary metric without it")
+@click.option("--arm", metavar="NAME", help="curve: the arm that the models answer in; the first with the adapter without it")
 @click.option("--more", type=click.IntRange(min=1), help="curve: how many further examples (500)")
 @verb
 def command(folder: str, as_json: bool, shown: str | None, action: str, names: tuple[str, ...], **given: Any) -> int:
@@ -59,7 +65,7 @@ def command(folder: str, as_json: bool, shown: str | None, action: str, names: t
     audit           look for what is wrong with the set; writes a page, exit code 1 where there are errors
     synthesize      drafts by the chat model: question, answer and quote, checked by program
     review          approve, reject, quarantine or edit rows, one key each
-    curve           what more examples are likely to buy, from models tuned on a quarter, half and all
+    curve           tune on a quarter, half and all of the rows, and say what more are likely to buy
     """  # noqa: D301
     least, most = ACTIONS[action]
     if not least <= len(names) <= most:
@@ -67,7 +73,9 @@ def command(folder: str, as_json: bool, shown: str | None, action: str, names: t
     _refuse_strangers(action, given)
     project = opened(folder, shown)
     if action == "curve":
-        return _curve(project, given, as_json)
+        from groundtune.cli import examples_curve
+
+        return examples_curve.run(project, given, as_json)
     from groundtune.project.examples import Curation
 
     curation = Curation(project)
@@ -91,16 +99,18 @@ OF = {
     "columns": ("import",),
     "readers": ("import",),
     "dry_run": ("import",),
-    "adapter": ("export",),
+    "adapter": ("export", "curve"),
     "fix": ("audit",),
     "count": ("synthesize",),
     "unanswerable": ("synthesize",),
     "match": ("synthesize",),
-    "yes": ("synthesize",),
+    "yes": ("synthesize", "curve"),
     "by": ("review", "audit"),
     "rows": ("review",),
     "stale": ("review",),
     "points": ("curve",),
+    "metric": ("curve",),
+    "arm": ("curve",),
     "more": ("curve",),
 }
 NAMED = {"asker": "as", "splits": "split", "statuses": "status", "columns": "column", "dry_run": "dry-run", "rows": "row"}
@@ -199,21 +209,6 @@ def _audit(curation: Curation, given: dict[str, Any], as_json: bool) -> int:
             say(f"    {name}: {text}")
     say(f"\n{'nothing was found' if not report.findings else f'{len(report.findings)} findings'}; the page: {page}")
     return 1 if errors else 0
-
-
-def _curve(project: Any, given: dict[str, Any], as_json: bool) -> int:
-    from groundtune.examples.curve import advise, load
-
-    if not given["points"]:
-        raise click.UsageError("examples curve needs --points FILE: what was scored after tuning on a quarter, half and all")
-    advice = advise(load(Path(given["points"])), more=given["more"] or 500, seed=project.settings.project.seed)
-    if as_json:
-        say_json(advice)
-    else:
-        for rows, value in advice.points:
-            say(f"{rows:>8,} rows  {value:.3f}")
-        say(advice.says)
-    return 0 if advice.gain is not None else 1
 
 
 def _plain(done: Imported) -> dict[str, Any]:

@@ -5,13 +5,15 @@ Annex(title="Costs", lines=("rag is the cheapest …",), grids=(Grid(head=("arm"
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from typing import Any
 
+from groundtune.decisions.learning import learning_curve
 from groundtune.decisions.plots import tornado
-from groundtune.types import Annex, Bars, Grid
+from groundtune.types import Annex, Bars, Curve, Grid
 
 FOLDED = 15  # rows above which a table of the page is behind its title
 
@@ -37,6 +39,8 @@ def html(section: Annex) -> str:
     shown = [f"<h2>{escape(section.title)}</h2>", f"<ul>{lines}</ul>" if lines else ""]
     if section.bars is not None:
         shown.append(tornado(section.bars))
+    if section.curve is not None:
+        shown.append(learning_curve(section.curve))
     for grid in section.grids:
         head = "".join(f"<th>{escape(name)}</th>" for name in grid.head)
         rows = "".join(f"<tr>{_cells(row)}</tr>" for row in grid.rows)
@@ -55,8 +59,9 @@ def _cells(row: Sequence[str]) -> str:
 
 def from_row(row: Any) -> Annex:
     """Return the section that a record holds. Raises ``ValueError`` or ``TypeError`` for anything else."""
-    given = _table(row, Annex)
-    lines, grids, bars = given["lines"], given["grids"], given["bars"]
+    # Records of before there were learning curves have none.
+    given = _table({"curve": None, **row} if isinstance(row, Mapping) else row, Annex)
+    lines, grids, bars, curve = given["lines"], given["grids"], given["bars"], given["curve"]
     if not isinstance(grids, list):
         raise ValueError("the grids of a section are not a list")
     return Annex(
@@ -64,6 +69,7 @@ def from_row(row: Any) -> Annex:
         lines=_texts(lines),
         grids=tuple(_grid(item) for item in grids),
         bars=None if bars is None else _bars(bars),
+        curve=None if curve is None else _curve(curve),
     )
 
 
@@ -84,6 +90,33 @@ def _bars(row: Any) -> Bars:
         raise ValueError("the rows of a drawing are not lists of three")
     rows = tuple((_text(name), float(low), float(high)) for name, low, high in given["rows"])
     return Bars(title=_text(given["title"]), unit=_text(given["unit"]), middle=float(given["middle"]), rows=rows)
+
+
+def _curve(row: Any) -> Curve:
+    given = _table(row, Curve)
+    if not isinstance(given["points"], list):
+        raise ValueError("the points of a curve are not a list")
+    return Curve(
+        title=_text(given["title"]),
+        metric=_text(given["metric"]),
+        points=tuple(_four(item) for item in given["points"]),
+        fit=_numbers(given["fit"], (0, 3)),
+        ahead=_numbers(given["ahead"], (0, 4)),
+    )
+
+
+def _four(value: Any) -> tuple[float, float, float, float]:
+    first, second, third, fourth = _numbers(value, (4,))
+    return first, second, third, fourth
+
+
+def _numbers(value: Any, lengths: tuple[int, ...]) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) not in lengths:
+        raise ValueError(f"{value!r} is not a list of {' or '.join(map(str, lengths))} numbers")
+    found = tuple(float(item) for item in value)
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"{value!r} holds what is no number")
+    return found
 
 
 def _table(row: Any, kind: type) -> Mapping[str, Any]:

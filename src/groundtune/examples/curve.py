@@ -50,6 +50,7 @@ class Advice:
     low: float | None = None
     high: float | None = None
     limit: float | None = None
+    slope: float | None = None
     exponent: float | None = None
     reason: str = ""
     points: tuple[tuple[int, float], ...] = ()
@@ -163,6 +164,7 @@ def advise(points: Sequence[Point], *, more: int = 500, seed: int = 7) -> Advice
         low=low,
         high=high,
         limit=float(limit[0]),
+        slope=float(slope[0]),
         exponent=float(exponent[0]),
         **known,
     )

@@ -22,7 +22,7 @@ FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "
 # What a row says of itself beside the example that it holds; examples/rows.py writes these.
 KEPT = ("status", "reason", "origin", "made_from", "reviewed")
 STATUSES: tuple[Status, ...] = ("approved", "draft", "rejected", "quarantined")
-PREFERENCES = "preferences.jsonl"
+PREFERENCES, RATINGS = "preferences.jsonl", "ratings.jsonl"
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
 HINT = "mend that line, then type: groundtune check"
@@ -71,9 +71,9 @@ def read(place: Path | Mapping[Split, Path], documents: Sequence[Document], prin
 
 
 def files(place: Path, problems: list[ExampleError]) -> list[Path]:
-    """Return the files of examples of a folder, sorted, or the file itself; preference pairs are no examples."""
+    """Return the files of examples of a folder, sorted, or the file itself; preference pairs and ratings are no examples."""
     found = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
-    found = [path for path in found if not path.name.startswith(".") and (path == place or path.name != PREFERENCES)]
+    found = [path for path in found if not path.name.startswith(".") and (path == place or path.name not in (PREFERENCES, RATINGS))]
     if not found or not place.exists():
         problems.append(ExampleError(f"{place}: holds no examples (*.jsonl)", "correct [examples] path, then type: groundtune check"))
         return []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.filter import allowed
 from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask
-from groundtune.errors import StateError, UnknownName
+from groundtune.errors import HalfWritten, StateError, UnknownName
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.chat import Request
 from groundtune.project.arms import arm_of, tools_for
@@ -26,7 +26,7 @@ from groundtune.registry.gates import BASE, CANDIDATE, LIVE
 from groundtune.scores import estimate
 from groundtune.scores.scorer import Context, score_all
 from groundtune.tuning import canary, said
-from groundtune.tuning.adapter import WEIGHTS
+from groundtune.tuning.checkpoints import weights_in
 from groundtune.types import Arm, Estimate, Example, ModelVersion, Score
 
 if TYPE_CHECKING:
@@ -172,7 +172,11 @@ def _arm(project: Project, version: ModelVersion, name: str | None) -> Arm:
 
 
 def _weights(project: Project, version: ModelVersion) -> str:
-    return file_sha256(shelf.folder_of(project.state / "models", version.id) / WEIGHTS)
+    folder = _folder(project, version)
+    held = weights_in(folder)
+    if held is None:
+        raise HalfWritten(f"{folder}: holds no weights", "see what there is: groundtune models list")
+    return file_sha256(held)
 
 
 def _folder(project: Project, version: ModelVersion) -> Path:
@@ -187,6 +191,19 @@ def _index(project: Project) -> str:
 
 def _task(project: Project, planned: Plan) -> list[Score]:
     """Ask every dev question three times: the version, its base in the same arm, and the live version."""
+    return asked(
+        project,
+        planned,
+        [
+            (replace(planned.arm, name=CANDIDATE), planned.version),
+            (replace(planned.arm, name=BASE, adapter=None), None),
+            *([(replace(planned.arm, name=LIVE), planned.live)] if planned.live else []),
+        ],
+    )
+
+
+def asked(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersion | None]]) -> list[Score]:
+    """Return the scores of these arms on the dev questions of a plan; what was answered before is not asked again."""
     content, settings, people = project.content, project.settings, project.content.principals
     if prompt_hash(project.house.instructions) != planned.version.prompt_hash:
         raise StateError(
@@ -195,11 +212,6 @@ def _task(project: Project, planned: Plan) -> list[Score]:
         )
     asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in planned.examples]
     retrieve = project.retriever() if planned.arm.retrieves else None
-    arms: list[tuple[Arm, ModelVersion | None]] = [
-        (replace(planned.arm, name=CANDIDATE), planned.version),
-        (replace(planned.arm, name=BASE, adapter=None), None),
-        *([(replace(planned.arm, name=LIVE), planned.live)] if planned.live else []),
-    ]
     context = Context(
         documents=content.documents,
         reply_schema=content.schema,
@@ -258,8 +270,8 @@ def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.E
         tuned = memory.reader(wrapped, int(pad))
 
         def base(pairs: Sequence[tuple[memory.Tokens, memory.Tokens]]) -> list[memory.Read]:
-            with wrapped.disable_adapter():
-                return tuned(pairs)
+            with merge.untuned(wrapped, project.settings.chat.model_dump(), project.settings.chat.dtype) as plain:
+                return memory.reader(plain, int(pad))(pairs)
 
         scores, extracted = memory.extraction(tried, tokenizer=tokenizer, tuned=tuned, base=base, span=table.span_tokens, arm=CANDIDATE)
         scores += memory.exposure(planted, tokenizer=tokenizer, tuned=tuned, seed=seed, arm=CANDIDATE)

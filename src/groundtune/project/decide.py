@@ -16,7 +16,7 @@ from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
-from groundtune.project import before
+from groundtune.project import before, curve
 from groundtune.project import lock as locks
 from groundtune.project.judge import labels_of
 from groundtune.project.reproduce import labels_print, logged
@@ -54,6 +54,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     today = datetime.now(UTC).date()
     labels = labels_print(project)
     estimates = estimates_of(project, evaluation)
+    curves = curve.measured_for(project, evaluation.inputs)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
         "assumptions": [*_assumptions(relocked), *_held_out(project, evaluation), *evaluation.notes],
@@ -72,6 +73,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         inputs={
             **evaluation.inputs,
             **before.fingerprints(project),
+            **{f"curve {item.name}": item.run_id for item in curves},
             "groundtune": __version__,
             **({} if labels == "none" else {"labels": labels}),
         },
@@ -89,7 +91,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         smallest=rubric.smallest_gain,
         seed=settings.project.seed,
     )
-    beside = (by_kind, *beside) if by_kind else beside
+    beside = (*((by_kind,) if by_kind else ()), *beside, *map(curve.section, curves))
     decision = record.write(replace(draft, sections=beside, flips=(*draft.flips, *turned)), folder)
     html = page(
         decision,

@@ -13,7 +13,7 @@ from groundtune.answers.reply import refuses
 from groundtune.errors import ExampleError, GroundtuneError, StateError, UnknownName
 from groundtune.examples import forms, intake, load, preferences, records
 from groundtune.examples import rows as stored_rows
-from groundtune.examples.load import PREFERENCES, STATUSES
+from groundtune.examples.load import PREFERENCES, RATINGS, STATUSES
 from groundtune.examples.rows import Reading, Stored
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, write_atomic
@@ -105,7 +105,7 @@ class Curation:
         target = None
         if taking.rows:
             name = f"{path.stem.lstrip('.') or 'rows'}.jsonl"
-            name = f"rows-{name}" if name == PREFERENCES else name
+            name = f"rows-{name}" if name in (PREFERENCES, RATINGS) else name
             target = self.place / name if self.is_folder() else self.place
         if not dry_run:
             if target is not None:

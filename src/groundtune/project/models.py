@@ -117,7 +117,7 @@ class Models:
             "stage": stages.stages(lines).of(version.id),
             "readers_now": sorted(self.readers_now(version)),
             "rows": len(rows),
-            "examples": [row.example_id for row in rows],
+            "examples": list(dict.fromkeys(row.example_id for row in rows)),
             "documents_gone": sorted(item for item in version.document_ids if item not in documents),
             "evidence": [{"run": run.id, "at": run.ended_at, **dict(run.outputs)} for run in runs],
             "history": [plain(line) for line in lines if line.version == version.id],
@@ -266,14 +266,10 @@ class Models:
                 "type: groundtune tune",
             )
         if version.template_hash:
+            from groundtune.models.local.adapters import require_template
             from groundtune.models.local.load import load_tokenizer
-            from groundtune.tuning.origin import template_hash
 
-            found = template_hash(load_tokenizer(project.settings.chat.model_dump()))
-            if found != version.template_hash:
-                raise StateError(
-                    f"{version.id} was trained under the chat template {version.template_hash}; the base now has {found}", LIST
-                )
+            require_template(shelf.folder_of(self._store, version.id), load_tokenizer(project.settings.chat.model_dump()))
         if version.document_ids and not self.readers_now(version):
             gone = Counter(item in project.served.documents for item in version.document_ids)[False]
             raise StateError(

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.prompt import prompt_hash
-from groundtune.errors import UnknownName
-from groundtune.examples import preferences
+from groundtune.errors import NothingToLearn, UnknownName
+from groundtune.examples import load as stored
+from groundtune.examples import preferences, ratings
 from groundtune.examples.load import STATUSES
 from groundtune.progress import Silent
 from groundtune.tuning import adapter, pairs, trainset
 from groundtune.tuning.canary import canaries
-from groundtune.tuning.rows import Pair, Row, TrainSet
+from groundtune.tuning.rows import AnyRow, Rated, TrainSet
 from groundtune.tuning.several import rank, world
 from groundtune.types import Chunk, ModelVersion, Split
 
@@ -26,13 +27,17 @@ def rows_for(project: Project, name: str) -> TrainSet:
     return _prepared(project, name)[0]
 
 
-def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[Row | Pair, ...]]:
+def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[AnyRow, ...]]:
     """Return what an adapter learns from, and what early stopping looks at: rows of the dev split, or held-out pairs."""
     recipe = project.settings.tuning[name]
     if recipe.objective != "sft":
-        found = preferences.load(project.folder / recipe.preferences, STATUSES)
-        given = _given(project, name, "train")
-        return pairs.build(found, **{key: given[key] for key in ("recipe", "house", "documents", "askers", "retrieve", "seed")})
+        place = project.folder / recipe.preferences
+        every = _given(project, name, "train")
+        given = {key: every[key] for key in ("recipe", "house", "documents", "askers", "retrieve", "seed")}
+        if recipe.objective == "kto":
+            return pairs.build_rated(ratings.load(place, STATUSES), **given)
+        return pairs.build(preferences.load(place, STATUSES), **given)
+    _require_rows(project)
     taught = None
     if recipe.teacher is not None:
         from groundtune.project.teach import taught_by
@@ -45,6 +50,19 @@ def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[Row | Pair, 
     dev, _ = trainset.rows_of(project.content.split("dev"), **_given(project, name, "dev"))
     wanted = min(len(dev), recipe.dev_rows)
     return rows, tuple(dev[index * len(dev) // wanted] for index in range(wanted)) if wanted else ()
+
+
+def _require_rows(project: Project) -> None:
+    """Raise ``NothingToLearn`` where no training row was approved, and say what there is instead."""
+    if project.content.split("train"):
+        return
+    content = project.content
+    place = project.folder / project.settings.examples.path
+    others = stored.read(place, tuple(content.documents.values()), content.principals).left_out
+    if others:
+        told = ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
+        raise NothingToLearn(f"{place}: no training row is approved; other rows: {told}", "approve some: groundtune examples review")
+    raise NothingToLearn(f"{place}: holds no training rows", 'add rows with "split": "train", or type: groundtune examples import FILE')
 
 
 def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
@@ -131,6 +149,11 @@ def told(job: adapter.Job) -> list[str]:
         held = [f"{key} = {values[key]!r}" for key in values if job.sources.get(key, "default") == source]
         if held:
             lines.append(f"{words}: {', '.join(held)}")
+    rated = [row for row in job.rows.rows if isinstance(row, Rated)]
+    if rated:
+        good, bad, ratio = pairs.balance(rated, job.recipe)
+        advised = "" if 1.0 <= ratio <= 4 / 3 else "; from 1 to 1.33 is advised: change desirable_weight or undesirable_weight"
+        lines.append(f"{good} desirable and {bad} undesirable replies, weighted {ratio:.2f} to 1{advised}")
     return lines
 
 
@@ -140,8 +163,8 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     world()
     # All rows first: what is wrong with the last adapter's must not come out after the hours that the first one took.
     jobs = [job_for(project, name) for name in dict.fromkeys(names or list(project.settings.tuning))]
-    made = {job.key: _made(project, job) for job in _first_things_first(jobs)}
-    return [made[job.key] for job in jobs]
+    versions = {job.key: made(project, job) for job in _first_things_first(jobs)}
+    return [versions[job.key] for job in jobs]
 
 
 def _first_things_first(jobs: Sequence[adapter.Job]) -> list[adapter.Job]:
@@ -156,7 +179,8 @@ def _first_things_first(jobs: Sequence[adapter.Job]) -> list[adapter.Job]:
     return list(order.values())
 
 
-def _made(project: Project, job: adapter.Job) -> ModelVersion:
+def made(project: Project, job: adapter.Job) -> ModelVersion:
+    """Train the model of a job, or go on with it, or return it; the ledger keeps what it was made from."""
     store = project.state / "models"
     if rank() > 0:
         # The process of rank 0 speaks and keeps the ledger.
@@ -167,8 +191,8 @@ def _made(project: Project, job: adapter.Job) -> ModelVersion:
     run = project.ledger.begin("tune", job.key, {"train": job.rows.fingerprint, "base": project.chat.fingerprint}, job.seed)
     version = adapter.make(job, store=store, progress=project.progress)
     if run.status != "done":
-        kind = "preference" if job.recipe.objective != "sft" else "example"
-        examples = [(version.id, f"{kind}:{row.example_id}") for row in job.rows.rows]
+        kind = {"sft": "example", "kto": "rating"}.get(job.recipe.objective, "preference")
+        examples = [(version.id, f"{kind}:{name}") for name in dict.fromkeys(row.example_id for row in job.rows.rows)]
         began = [(version.id, version.started_from)] if version.started_from else []
         project.ledger.link(run.id, [*examples, *began, *((version.id, item) for item in version.document_ids)])
         project.ledger.end(run.id, "done", {"model": version.id, "left_out": job.rows.left_out})
@@ -191,13 +215,15 @@ def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, 
 def preview(project: Project, name: str, count: int) -> list[list[tuple[str, bool]]]:
     """Return the first rows token by token, each with whether it carries loss; of a pair, the chosen reply and then the rejected one."""
     from groundtune.models.local.load import load_tokenizer
-    from groundtune.tuning.encode import EncodedPair, encode_any
+    from groundtune.tuning.encode import EncodedPair, EncodedRating, encode_any
 
     if name not in project.settings.tuning:
         raise UnknownName.of("adapter", name, list(project.settings.tuning), "type: groundtune tune --preview NAME")
     tokenizer = load_tokenizer(project.settings.chat.model_dump())
-    encoded = encode_any(rows_for(project, name).rows[:count], tokenizer, project.settings.tuning[name].max_tokens)
-    rows = [row for item in encoded for row in ((item.chosen, item.rejected) if isinstance(item, EncodedPair) else (item,))]
+    made = rows_for(project, name).rows
+    encoded = encode_any(made[:count], tokenizer, project.settings.tuning[name].max_tokens, beside=made)
+    kinds = [item.two if isinstance(item, EncodedPair) else (item.own,) if isinstance(item, EncodedRating) else (item,) for item in encoded]
+    rows = [row for kind in kinds for row in kind]
     return [
         [(tokenizer.decode([token]), False) for token in row.prompt] + [(tokenizer.decode([token]), True) for token in row.completion]
         for row in rows

@@ -19,7 +19,7 @@ from groundtune.errors import ExportRefused, HalfWritten, InputError, StorageErr
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json
 from groundtune.registry import gguf, merge, parity, serve, shelf
 from groundtune.tuning import said
-from groundtune.tuning.adapter import WEIGHTS
+from groundtune.tuning.checkpoints import ADAPTER as WEIGHTS
 from groundtune.types import ModelVersion
 
 Form = Literal["merged", "gguf", "adapter"]
@@ -59,6 +59,12 @@ def export(
     """
     _check(form, kind, target)
     merge.require_base(version, chat)
+    reference = "adapter (float32)" if (adapter / WEIGHTS).is_file() else "model (float32)"
+    if form == "adapter" and not (adapter / WEIGHTS).is_file():
+        raise ExportRefused(
+            f"{version.id} was tuned in full: its weights are a whole model and no adapter",
+            f"type: groundtune models export {version.id.removeprefix('model:')} --as merged --to FOLDER",
+        )
     kept = said.kept(adapter)
     if kept is None or not kept["prompts"]:
         raise ExportRefused(
@@ -90,7 +96,7 @@ def export(
         found = parity.differences(
             f"{form} ({kind})",
             said.say(again, its_tokenizer, prompts, limit=limit),
-            "adapter (float32)",
+            reference,
             wanted,
             tokenizer.decode,
             parity.margin_of(again, its_tokenizer, prompts, wanted),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.errors import ConfigError, MissingExtra, ModelError
+from groundtune.tuning.checkpoints import WHOLE, weights_in
 from groundtune.types import Score
 
 PREFIX = "lm-eval:"
@@ -31,7 +32,11 @@ def command(
     *, model: Path, adapter: Path | None, dtype: str, tasks: Sequence[str], folder: Path | None, limit: int | None, out: Path
 ) -> list[str]:
     """Return the command line that runs the tasks."""
-    named = {"pretrained": model, "dtype": dtype, "tokenizer": model, **({"peft": adapter} if adapter else {})}
+    # A version of full tuning is a whole model in the base's place; its prompts are the base's.
+    held = None if adapter is None else weights_in(adapter)
+    whole = held is not None and held.name == WHOLE
+    named = {"pretrained": adapter if whole else model, "dtype": dtype, "tokenizer": model}
+    named |= {"peft": adapter} if adapter and not whole else {}
     # -P: a module that lies in the folder of the tasks is not taken for one of the harness's own.
     parts = [sys.executable, "-P", "-m", "lm_eval", "run", "--model", "hf", "--model_args", ",".join(f"{k}={v}" for k, v in named.items())]
     parts += ["--tasks", ",".join(tasks), "--output_path", str(out), "--log_samples", "--batch_size", "4"]

@@ -69,7 +69,11 @@ class Read:
 def rows_in(folder: Path) -> list[Kept]:
     """Return the training rows of a version."""
     rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [Kept(example_id=row["example_id"], messages=alone(row["messages"]), completion=row["completion"]) for row in rows]
+    # Of a pair, the reply that is learned; of rated replies all: what was to be unlearned may stay in the weights too.
+    return [
+        Kept(example_id=row["example_id"], messages=alone(row["messages"]), completion=row.get("completion") or row["chosen"])
+        for row in rows
+    ]
 
 
 def alone(messages: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:

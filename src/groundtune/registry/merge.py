@@ -1,4 +1,4 @@
-"""Base + adapter → one model with ordinary weights, and its files.
+"""Base + adapter → one model with ordinary weights, and its files. A version of full tuning is such a model already.
 
 W' = W + (alpha / rank) · B·A        added up in float32, so that little of a small update is lost to rounding
 """
@@ -23,7 +23,7 @@ def require_base(version: ModelVersion, chat: Mapping[str, Any], found: str | No
     """
     if chat.get("use", "local") != "local":
         raise StateError(
-            f"{version.id} is an adapter for local weights; [chat] names the plug-in {chat.get('use')!r}",
+            f"{version.id} is made for local weights; [chat] names the plug-in {chat.get('use')!r}",
             'set use = "local" in [chat], then type: groundtune models list',
         )
     found = found or base_of(chat)
@@ -45,12 +45,22 @@ def base_of(chat: Mapping[str, Any]) -> str:
 
 
 def adapted(chat: Mapping[str, Any], adapter: Path, dtype: str) -> tuple[Any, Any]:
-    """Return the base with the adapter switched on, as serving has it, and the tokenizer."""
-    with _told():
-        from groundtune.models.local.adapters import attach
-        from groundtune.models.local.load import load_base
+    """Return the tuned model as serving has it, and the base's tokenizer: the base with the adapter switched on, or the whole model.
 
+    Raises ``WeightsError``, and ``OtherTemplate`` where it was tuned under another chat template.
+    """
+    with _told():
+        from transformers import AutoModelForCausalLM
+
+        from groundtune.models.local.adapters import attach, is_whole, require_template
+        from groundtune.models.local.load import choose_dtype, load_base, load_tokenizer, read_model
+
+    if is_whole(adapter):
+        tokenizer = load_tokenizer(chat)
+        require_template(adapter, tokenizer)
+        return read_model(adapter, AutoModelForCausalLM, choose_dtype(dtype)), tokenizer
     model, tokenizer, _ = load_base({**chat, "dtype": dtype})
+    require_template(adapter, tokenizer)
     wrapped = attach(model, None, adapter, "version")
     wrapped.set_adapter("version")
     return wrapped, tokenizer
@@ -58,9 +68,23 @@ def adapted(chat: Mapping[str, Any], adapter: Path, dtype: str) -> tuple[Any, An
 
 def merged(wrapped: Any) -> Any:
     """Return the plain model that answers as the wrapped one does; the wrapper is of no use afterwards."""
+    if not hasattr(wrapped, "merge_and_unload"):
+        return wrapped
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return wrapped.merge_and_unload().eval()
+
+
+@contextmanager
+def untuned(wrapped: Any, chat: Mapping[str, Any], dtype: str) -> Iterator[Any]:
+    """Yield the base of what ``adapted`` returned: the same weights with the adapter off, or for a whole model the base itself."""
+    if hasattr(wrapped, "disable_adapter"):
+        with wrapped.disable_adapter():
+            yield wrapped
+        return
+    from groundtune.models.local.load import load_base
+
+    yield load_base({**chat, "dtype": dtype})[0]
 
 
 @contextmanager

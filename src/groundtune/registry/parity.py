@@ -18,6 +18,7 @@ from typing import Any
 
 from groundtune.registry import merge
 from groundtune.tuning import said
+from groundtune.tuning.checkpoints import ADAPTER
 from groundtune.types import Score
 
 METRIC = "parity"
@@ -93,10 +94,11 @@ def measure(folder: Path, chat: Mapping[str, Any], *, arm: str) -> tuple[list[Sc
         return [_score("0", None, "the trainer's own words were not kept with this version; tune it again", arm)], []
     prompts: list[Prompt] = record["prompts"]
     limit = int(record["limit"])
+    reloaded_as = "adapter reloaded" if (folder / ADAPTER).is_file() else "model reloaded"
     model, tokenizer = merge.adapted(chat, folder, record["dtype"])
     reloaded = said.say(model, tokenizer, prompts, limit=limit)
     found = differences(
-        f"adapter reloaded ({record['dtype']})",
+        f"{reloaded_as} ({record['dtype']})",
         reloaded,
         "trainer",
         record["tokens"],
@@ -106,22 +108,28 @@ def measure(folder: Path, chat: Mapping[str, Any], *, arm: str) -> tuple[list[Sc
     if record["dtype"] != "float32":
         model, tokenizer = merge.adapted(chat, folder, "float32")
         reloaded = said.say(model, tokenizer, prompts, limit=limit)
+    if reloaded_as == "model reloaded":
+        # Full tuning leaves whole weights: there is nothing to merge, and their float32 form is what exports are made of.
+        return _scores(found, prompts, arm), found
     plain = merge.merged(model)
     said_merged = said.say(plain, tokenizer, prompts, limit=limit)
     found += differences(
         "merged (float32)",
         said_merged,
-        "adapter reloaded (float32)",
+        f"{reloaded_as} (float32)",
         reloaded,
         tokenizer.decode,
         margin_of(plain, tokenizer, prompts, reloaded),
     )
+    return _scores(found, prompts, arm), found
+
+
+def _scores(found: Sequence[Difference], prompts: Sequence[Prompt], arm: str) -> list[Score]:
     wrong = {item.prompt: item for item in found}
-    scores = [
+    return [
         _score(str(number), 0.0 if number in wrong else 1.0, f"{wrong[number].form} differs" if number in wrong else "all forms agree", arm)
         for number in range(len(prompts))
     ]
-    return scores, found
 
 
 def _score(example: str, value: float | None, reason: str, arm: str) -> Score:

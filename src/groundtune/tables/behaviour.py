@@ -26,13 +26,18 @@ class TuningTable(Table):
         description="what is trained: small matrices beside the weights (lora), the same on a 4-bit base (qlora, needs bitsandbytes), with"
         " lengths of their own (dora), or all weights (full)",
     )
-    objective: Literal["sft", "dpo", "orpo"] = Field(
-        "sft", description="learn replies (sft), or which of two replies is preferred (dpo, orpo)"
+    objective: Literal["sft", "dpo", "orpo", "kto"] = Field(
+        "sft", description="learn replies (sft), which of two replies is preferred (dpo, orpo), or which replies were good and bad (kto)"
     )
-    preferences: str = Field("examples/preferences.jsonl", description="file of preference pairs, below the project folder (dpo, orpo)")
+    preferences: str = Field(
+        "examples/preferences.jsonl",
+        description="file of preference pairs (dpo, orpo, kto) or of single rated replies (kto), below the project folder",
+    )
     beta: Annotated[float, Field(gt=0)] = Field(
-        0.1, description="dpo: how closely the model stays to what it was; orpo: the weight of the odds ratio"
+        0.1, description="dpo, kto: how closely the model stays to what it was; orpo: the weight of the odds ratio"
     )
+    desirable_weight: Annotated[float, Field(gt=0)] = Field(1.0, description="weight of the loss of desirable replies (kto)")
+    undesirable_weight: Annotated[float, Field(gt=0)] = Field(1.0, description="weight of the loss of undesirable replies (kto)")
     replay: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of general rows of the package among the training rows, against forgetting; 0.1 is a usual start (sft)"
     )

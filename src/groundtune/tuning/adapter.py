@@ -27,7 +27,7 @@ from groundtune.tuning import said
 from groundtune.tuning.card import card
 from groundtune.tuning.checkpoints import ADAPTER, State, saving, weights_in
 from groundtune.tuning.origin import origin_of
-from groundtune.tuning.rows import Pair, Row, TrainSet
+from groundtune.tuning.rows import AnyRow, TrainSet
 from groundtune.types import ModelVersion
 
 SCHEMA = 1
@@ -47,7 +47,7 @@ class Job:
     key: str
     recipe: TuningTable
     rows: TrainSet
-    dev_rows: Sequence[Row | Pair]
+    dev_rows: Sequence[AnyRow]
     chat: Mapping[str, Any]
     prompt_hash: str
     seed: int
@@ -60,15 +60,17 @@ def version_key(
     name: str,
     recipe: TuningTable,
     rows: TrainSet,
-    dev_rows: Sequence[Row | Pair],
+    dev_rows: Sequence[AnyRow],
     base: str,
     prompt_hash: str,
     seed: int,
     start: str | None = None,
 ) -> str:
     """Return the fingerprint of all that an adapter is made from; the same key is the same adapter. ``start`` is the key it begins from."""
-    # A key that is not used leaves the identity as it was before there was such a key.
-    parts = [name, recipe.model_dump(exclude_none=True), rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed]
+    # What was tuned before there was a key, or an objective, keeps its identity.
+    unused = set() if recipe.objective == "kto" else {"desirable_weight", "undesirable_weight"}
+    settings = recipe.model_dump(exclude_none=True, exclude=unused)
+    parts = [name, settings, rows.fingerprint, rows.readers, fingerprint(dev_rows), base, prompt_hash, seed]
     return fingerprint(*parts, *([] if start is None else [start]))
 
 

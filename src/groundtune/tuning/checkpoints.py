@@ -124,14 +124,17 @@ def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
 
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """As ``storing``, also for what the writer of safetensors says of a full disk: its errors carry the system's number in their text."""
+    """As ``storing``, also for what the writer of safetensors and the copying of folders say of a full disk.
+
+    Their errors carry the system's number in their text alone.
+    """
     from safetensors import SafetensorError
 
     try:
         with storing(path):
             yield
     except (SafetensorError, OSError) as error:
-        number = re.search(r"os error (\d+)", str(error))
+        number = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
         if (number and number[1] in FULL_DISK) or getattr(error, "errno", None) == 27:
             raise StorageError(f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}") from error
         raise

@@ -19,7 +19,7 @@ from groundtune.models import memory
 from groundtune.progress import clock_text
 from groundtune.tables import TuningTable
 from groundtune.tuning.batches import packs_of, parts_of, schedule
-from groundtune.tuning.encode import Encoded, EncodedPair
+from groundtune.tuning.encode import Encoded, EncodedPair, EncodedRating
 
 KEPT_HIDDEN, KEPT_INNER = 16, 6
 FOUR_BIT_BYTES = 0.56  # half a byte a weight, and the constants of its block
@@ -118,7 +118,13 @@ def shape_of(chat: Mapping[str, Any]) -> tuple[Shape, Any, Any]:
 
 
 def plan(
-    shape: Shape, recipe: TuningTable, data: Sequence[Encoded] | Sequence[EncodedPair], *, seed: int, half: bool, flops: float
+    shape: Shape,
+    recipe: TuningTable,
+    data: Sequence[Encoded] | Sequence[EncodedPair] | Sequence[EncodedRating],
+    *,
+    seed: int,
+    half: bool,
+    flops: float,
 ) -> Plan:
     """Return what a run takes. ``half``: products are in bf16; ``flops``: multiply-adds a second that this machine does, times two."""
     items: list[Any] = list(data)
@@ -132,7 +138,9 @@ def plan(
     # Two operations a weight to read, two more to find the gradient of what was read, two more for that of the weight itself.
     depth = 1.0 if recipe.layers is None else min(1.0, recipe.layers / shape.layers)
     passes = 2 + 2 * depth + (2 * depth if recipe.method == "full" else 0) + (2 if recipe.gradient_checkpointing else 0)
-    once = 2 * sum(lengths) if recipe.objective == "dpo" else 0
+    # Read without a gradient: all replies before the first step, and with kto those to other questions in every epoch too.
+    once = 2 * sum(lengths) if recipe.objective in ("dpo", "kto") else 0
+    once += sum(2 * (1 + recipe.epochs) * len(item.other) for item in items if isinstance(item, EncodedRating))
     return Plan(
         memory=_memory(shape, recipe, parts, trained, half=half),
         free=free,
@@ -216,10 +224,17 @@ def _memory(shape: Shape, recipe: TuningTable, parts: Sequence[Sequence[Any]], t
 
 def _size(part: Sequence[Any], *, packing: bool) -> tuple[int, int]:
     """Return the tokens of a part in memory, padding included, and the columns of its rows for which logits are computed."""
-    rows = [row for item in part for row in ((item.chosen, item.rejected) if isinstance(item, EncodedPair) else (item,))]
+    rows = [row for item in part for row in _learned(item)]
     if packing:
         return sum(map(len, rows)), sum(len(row.completion) for row in rows)
     return len(rows) * max(map(len, rows)), len(rows) * (max(len(row.completion) for row in rows) + 1)
+
+
+def _learned(item: Any) -> tuple[Encoded, ...]:
+    """Return the rows of an item that are in memory with their gradients."""
+    if isinstance(item, EncodedPair):
+        return item.two
+    return (item.own,) if isinstance(item, EncodedRating) else (item,)
 
 
 def _smaller(recipe: TuningTable, longest: int) -> Iterator[tuple[str, TuningTable]]:

@@ -16,7 +16,7 @@ from typing import Any
 from groundtune.errors import StateError
 from groundtune.files import write_atomic, write_json, write_lines
 from groundtune.tuning.adapter import Job
-from groundtune.tuning.rows import Pair, Row
+from groundtune.tuning.rows import AnyRow, Rated, Row
 
 # What an embedded model is called by trainers that fetch from the hub: the same model before it was quantised for its package.
 UPSTREAM = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
@@ -28,7 +28,10 @@ LEAST_ROWS = 10  # what the hosted service asks for
 
 
 def axolotl(job: Job, folder: Path, *, target_modules: Sequence[str], end_token: str | None) -> list[Path]:
-    """Write the run for Axolotl and return the files. ``end_token`` is what ends a turn, where it is not the tokenizer's end token."""
+    """Write the run for Axolotl and return the files. ``end_token`` is what ends a turn, where it is not the tokenizer's end token.
+
+    Raises ``StateError`` for an objective that Axolotl does not take under the model's own template.
+    """
     from ruamel.yaml import YAML
 
     buffer = io.StringIO()
@@ -48,6 +51,11 @@ def axolotl(job: Job, folder: Path, *, target_modules: Sequence[str], end_token:
 def axolotl_settings(job: Job, *, target_modules: Sequence[str], end_token: str | None) -> dict[str, Any]:
     """Return the settings of a run under Axolotl's names. Batches have the same rows' number; their order is Axolotl's own."""
     recipe, base = job.recipe, str(job.chat.get("model"))
+    if recipe.objective == "kto":
+        raise StateError(
+            "Axolotl takes KTO rows as ChatML or Llama 3 only, so the prompt would not be the one that is served",
+            'set objective = "dpo" or "orpo" in its [tuning.*] table, then type: groundtune tune --export axolotl',
+        )
     # The largest number of rows that divides the batch and stays within memory_tokens.
     fitting = max(1, recipe.memory_tokens // recipe.max_tokens)
     micro = max(number for number in range(1, recipe.batch + 1) if recipe.batch % number == 0 and number <= max(1, fitting))
@@ -121,8 +129,8 @@ def openai(job: Job, folder: Path, *, model: str) -> list[Path]:
     """Write the run as a hosted fine-tuning job and return the files. Raises ``StateError`` for what hosted tuning does not take."""
     recipe = job.recipe
     hint = "correct its [tuning.*] table, then type: groundtune tune --export openai"
-    if recipe.objective == "orpo":
-        raise StateError("hosted tuning knows sft and dpo, and the objective is orpo", hint)
+    if recipe.objective not in ("sft", "dpo"):
+        raise StateError(f"hosted tuning knows sft and dpo, and the objective is {recipe.objective}", hint)
     if len(job.rows.rows) < LEAST_ROWS:
         raise StateError(f"hosted tuning takes {LEAST_ROWS} rows or more, and there are {len(job.rows.rows)}", hint)
     files = [folder / "train.jsonl", folder / "dev.jsonl", folder / "job.json"]
@@ -137,10 +145,10 @@ def openai(job: Job, folder: Path, *, model: str) -> list[Path]:
     return files
 
 
-def openai_row(row: Row | Pair) -> Mapping[str, Any]:
+def openai_row(row: AnyRow) -> Mapping[str, Any]:
     """Return a row in the hosted service's form: a conversation, or a conversation with a preferred and another reply."""
     messages = [dict(message) for message in row.messages]
-    if isinstance(row, Row):
+    if isinstance(row, Row | Rated):
         return {"messages": [*messages, {"role": "assistant", "content": row.completion}]}
     return {
         "input": {"messages": messages},
@@ -149,9 +157,9 @@ def openai_row(row: Row | Pair) -> Mapping[str, Any]:
     }
 
 
-def _axolotl_row(row: Row | Pair, objective: str) -> Mapping[str, Any]:
+def _axolotl_row(row: AnyRow, objective: str) -> Mapping[str, Any]:
     messages = [dict(message) for message in row.messages]
-    if isinstance(row, Row):
+    if isinstance(row, Row | Rated):
         return {"messages": [*messages, {"role": "assistant", "content": row.completion}]}
     chosen, rejected = ({"role": "assistant", "content": text} for text in (row.chosen, row.rejected))
     if objective == "dpo":

@@ -5,6 +5,9 @@
            (Rafailov et al. 2023, arXiv:2305.18290, equation 7)
     orpo   sft on the chosen replies + β × mean over pairs of  -log σ(log odds(chosen) - log odds(rejected)),
            odds = p / (1 - p), p the geometric mean of a reply's token probabilities (Hong et al. 2024, arXiv:2403.07691, equations 5 to 7)
+    kto    mean over its rated replies of  λ (1 - σ(±β (log p - log p₀ - z))),  + where desirable, - where not, λ the weight of its kind,
+           z = max(0, mean over the batch of log p - log p₀ on replies to other questions), without a gradient
+           (Ethayarajh et al. 2024, arXiv:2402.01306, section 4.1)
 
 Rows are padded on the left, as in serving, so the completions of a batch line up at the end and logits are computed for those columns only:
 of a vocabulary of 49,152 that is most of the memory.
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import StateError
 from groundtune.models.batches import shared_prefix
-from groundtune.tuning.encode import Encoded, EncodedPair
+from groundtune.tuning.encode import Encoded, EncodedPair, EncodedRating
 
 if TYPE_CHECKING:
     import torch
@@ -136,12 +139,15 @@ def require_mask(rows: Sequence[Encoded]) -> None:
 
 
 def reply_logps(
-    model: Any, pairs: Sequence[EncodedPair], pad: int, autocast: Any, *, share: bool = True
+    model: Any, pairs: Sequence[EncodedPair] | Sequence[EncodedRating], pad: int, autocast: Any, *, share: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the summed log-probabilities of the replies, shape (2, pairs): chosen, then rejected; and how many tokens each has."""
+    """Return the summed log-probabilities of the replies, shape (2, pairs): chosen, then rejected; and how many tokens each has.
+
+    Of rated replies: their own, then those of other rows.
+    """
     import torch
 
-    rows = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+    rows = [pair.two[0] for pair in pairs] + [pair.two[1] for pair in pairs]
     summed = -token_losses(model, rows, pad, autocast, share=share).sum(dim=1)
     counts = torch.tensor([len(row.completion) for row in rows], device=summed.device)
     return summed.reshape(2, -1), counts.reshape(2, -1)
@@ -162,3 +168,17 @@ def odds_ratio(logps: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     # log(1 - p) from log p; where a reply is all but certain, p is kept a hair below 1.
     odds = mean - torch.log(-torch.expm1(mean.clamp(max=-1e-6)))
     return -torch.nn.functional.logsigmoid(odds[0] - odds[1])
+
+
+def kto(
+    logps: torch.Tensor, reference: torch.Tensor, desirable: torch.Tensor, distance: float, beta: float, weights: tuple[float, float]
+) -> torch.Tensor:
+    """Return the KTO loss of each reply from summed log-probabilities, all of shape (replies,); ``desirable`` is boolean.
+
+    ``distance`` is z, in nats and not below 0; ``weights`` are those of desirable and of undesirable replies.
+    """
+    import torch
+
+    signs = torch.where(desirable, 1.0, -1.0)
+    scale = torch.where(desirable, weights[0], weights[1])
+    return scale * (1 - torch.sigmoid(signs * beta * (logps - reference - distance)))

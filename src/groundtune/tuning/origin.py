@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundtune.files import fingerprint
 from groundtune.models import weights
+from groundtune.models.local.template import template_hash
 
 # As the cards of the models that the packages carry state them; the packages' own files do not repeat it.
 LICENCES = {"smollm2-135m-instruct": "Apache-2.0", "all-minilm-l6-v2": "Apache-2.0", "all-minilm-l6-v2-int8": "Apache-2.0"}
@@ -28,11 +28,6 @@ class Origin:
     revision: str
     template_hash: str
     licence: str
-
-
-def template_hash(tokenizer: Any) -> str:
-    """Return the fingerprint of a tokenizer's chat template; an adapter answers rightly under no other."""
-    return fingerprint("template", tokenizer.chat_template)
 
 
 def origin_of(chat: Mapping[str, Any], tokenizer: Any) -> Origin:

@@ -1,6 +1,7 @@
-"""Preference rows → training pairs, rendered by the same prompt builder that asks the questions.
+"""Preferences and ratings → training pairs and rated rows, rendered as every other row is.
 
     {"question": "How long?", "chosen": "Two years.", "rejected": "Ages!", "status": "approved", …}  →  Pair(messages=…, …)
+    {"question": "How long?", "reply": "Ages!", "desirable": false, "status": "approved", …}         →  Rated(messages=…, …)
 
 Only rows that a person approved are learned; of the others their number and status is told.
 """
@@ -8,16 +9,20 @@ Only rows that a person approved are learned; of the others their number and sta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from groundtune.answers.prompt import blocks_of, render, reply_text
+from groundtune.answers.prompt import Message, reply_text
 from groundtune.answers.respond import House, Retrieve
-from groundtune.errors import InputError
+from groundtune.errors import InputError, NothingToLearn
+from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
-from groundtune.tuning.rows import Pair, TrainSet
-from groundtune.tuning.trainset import closed, thinned
-from groundtune.types import Document, Passage, Preference, Principal
+from groundtune.tuning.rendering import OUTSIDE, Rendering, closed, documents_in, thinned
+from groundtune.tuning.rows import Pair, Rated, TrainSet
+from groundtune.types import Document, Preference, Principal
+
+Judged = TypeVar("Judged", Preference, Rating)
+LEAST_TO_HOLD_OUT = 20
 
 
 def build(
@@ -32,46 +37,92 @@ def build(
 ) -> tuple[TrainSet, tuple[Pair, ...]]:
     """Return the pairs to learn from, and those that early stopping looks at: every tenth, ``dev_rows`` at most, none of fewer than 20.
 
-    A pair whose ``source`` is a document (``document:…``) is bound to its readers. Raises ``InputError`` for an unknown asker, and
-    ``StateError`` when no pair is left, or when nobody could read the adapter.
+    A pair whose ``source`` is a document (``document:…``) is bound to its readers. Raises ``InputError`` for an unknown asker,
+    ``NothingToLearn`` when no pair is left, and ``StateError`` when nobody could read the adapter.
     """
-    audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
+    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
     left_out: Counter[str] = Counter()
-    pairs: list[Pair] = []
-    for item in preferences:
-        if item.status != "approved":
-            left_out[f"a preference that is {item.status}, not approved"] += 1
-            continue
-        if item.asker not in askers:
-            raise InputError(f"preference {item.id}: asked as {item.asker!r}, who is no principal", "mend it, then type: groundtune check")
-        drawn_on = _document(item.source, documents)
-        gone = [name for name in drawn_on if name not in documents]
-        if gone:
-            left_out["a preference whose document is gone"] += 1
-            continue
-        if audience is not None and any(not audience.groups <= documents[name].readers for name in drawn_on):
-            left_out["drawn from a document outside the adapter's audience"] += 1
-            continue
-        passages: tuple[Passage, ...] = ()
-        if recipe.passages:
-            if retrieve is None:
-                raise ValueError("a recipe with passages needs something to retrieve with")
-            found = retrieve(item.question, audience or askers[item.asker], {})
-            if audience is not None:
-                found = tuple(passage for passage in found if audience.groups <= documents[passage.chunk.document_id].readers)
-            passages = found[: recipe.distractors + 1]
-        pairs.append(
-            Pair(
-                example_id=item.id,
-                messages=render(item.question, instructions=house.instructions, passages=blocks_of(passages)),
-                chosen=_text(item.chosen, house),
-                rejected=_text(item.rejected, house),
-                document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
-            )
+    pairs = [
+        Pair(
+            example_id=item.id,
+            messages=messages,
+            chosen=_text(item.chosen, house),
+            rejected=_text(item.rejected, house),
+            document_ids=document_ids,
         )
+        for item, messages, document_ids in _rendered(preferences, "preference", rendering, left_out)
+    ]
     pairs = thinned(pairs, recipe.max_rows, seed, left_out)
-    held = pairs[::10][: recipe.dev_rows] if len(pairs) >= 20 else []
+    held = pairs[::10][: recipe.dev_rows] if len(pairs) >= LEAST_TO_HOLD_OUT else []
     return closed([pair for pair in pairs if pair not in held], left_out, documents, {}), tuple(held)
+
+
+def build_rated(
+    ratings: Sequence[Rating],
+    *,
+    recipe: TuningTable,
+    house: House,
+    documents: Mapping[str, Document],
+    askers: Mapping[str, Principal],
+    retrieve: Retrieve | None,
+    seed: int,
+) -> tuple[TrainSet, tuple[Rated, ...]]:
+    """Return the rated rows to learn from, and those that early stopping looks at, as ``build`` does; halves of a pair stay together.
+
+    Raises what ``build`` does, and ``NothingToLearn`` where all of them are of one kind: then the best that a model can do is to say
+    everything, or nothing.
+    """
+    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
+    left_out: Counter[str] = Counter()
+    rows = [
+        Rated(
+            example_id=item.id, messages=messages, completion=_text(item.reply, house), desirable=item.desirable, document_ids=document_ids
+        )
+        for item, messages, document_ids in _rendered(ratings, "rating", rendering, left_out)
+    ]
+    rows = thinned(rows, recipe.max_rows, seed, left_out)
+    ids = list(dict.fromkeys(row.example_id for row in rows))
+    held = set(ids[::10][: recipe.dev_rows] if len(ids) >= LEAST_TO_HOLD_OUT else [])
+    learned = [row for row in rows if row.example_id not in held]
+    if len({row.desirable for row in learned}) == 1:
+        kind, other = ("desirable", "undesirable") if learned[0].desirable else ("undesirable", "desirable")
+        raise NothingToLearn(
+            f"all {len(learned)} ratings are {kind}: kto learns from the difference between good and bad replies",
+            f'approve {other} ones too, or set objective = "sft" in its [tuning.*] table, then type: groundtune tune',
+        )
+    return closed(learned, left_out, documents, {}), tuple(row for row in rows if row.example_id in held)
+
+
+def balance(rows: Sequence[Rated], recipe: TuningTable) -> tuple[int, int, float]:
+    """Return how many rows are desirable and undesirable, and the ratio of their weights in the loss.
+
+    From 1 to 4/3 is advised by Ethayarajh et al. 2024 (arXiv:2402.01306, section 4.2).
+    """
+    good = sum(row.desirable for row in rows)
+    bad = len(rows) - good
+    return good, bad, (recipe.desirable_weight * good) / (recipe.undesirable_weight * max(1, bad))
+
+
+def _rendered(
+    items: Sequence[Judged], kind: str, rendering: Rendering, left_out: Counter[str]
+) -> Iterator[tuple[Judged, tuple[Message, ...], tuple[str, ...]]]:
+    """Yield what may be learned with its prompt and its documents; count what may not."""
+    documents = rendering.documents
+    for item in items:
+        if item.status != "approved":
+            left_out[f"a {kind} that is {item.status}, not approved"] += 1
+            continue
+        if item.asker not in rendering.askers:
+            raise InputError(f"{kind} {item.id}: asked as {item.asker!r}, who is no principal", "mend it, then type: groundtune check")
+        drawn_on = _document(item.source, documents)
+        if any(name not in documents for name in drawn_on):
+            left_out[f"a {kind} whose document is gone"] += 1
+            continue
+        if rendering.outside(documents[name].readers for name in drawn_on):
+            left_out[OUTSIDE] += 1
+            continue
+        passages = rendering.search(item.question, item.asker, {})[: rendering.recipe.distractors + 1]
+        yield item, rendering.prompt(item.question, passages, {}), documents_in(drawn_on, passages)
 
 
 def _document(source: str, documents: Mapping[str, Document]) -> list[str]:

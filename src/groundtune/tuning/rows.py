@@ -1,4 +1,4 @@
-"""What is learned from: conversations with the reply that is wanted, or with two replies of which one is preferred."""
+"""What is learned from: conversations with the reply that is wanted, with two of which one is preferred, or with one that was rated."""
 
 from __future__ import annotations
 
@@ -32,10 +32,24 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSet:
-    """Rows (or pairs, never both), why others were left out (reason → count), and who may read all that they were made from."""
+class Rated:
+    """One conversation with a reply that was wanted, or was not. ``document_ids`` are those whose text is in it."""
 
-    rows: tuple[Row | Pair, ...]
+    example_id: str
+    messages: tuple[Message, ...]
+    completion: str
+    desirable: bool
+    document_ids: tuple[str, ...]
+
+
+AnyRow = Row | Pair | Rated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSet:
+    """Rows (all of one kind), why others were left out (reason → count), and who may read all that they were made from."""
+
+    rows: tuple[AnyRow, ...]
     left_out: Mapping[str, int]
     readers: frozenset[str]
     document_ids: tuple[str, ...]

@@ -29,6 +29,10 @@ class Alone:
         """Sum the gradients over all processes, in place, and return the sum of ``value``."""
         return value
 
+    def total(self, value: float) -> float:
+        """Return the sum of ``value`` over all processes."""
+        return value
+
     def from_first(self, value: float) -> float:
         """Return what the process of rank 0 has as ``value``."""
         return value
@@ -71,14 +75,17 @@ class Several(Alone):
             begin = end
         return float(summed[-1])
 
-    def from_first(self, value: float) -> float:
-        """Return what the process of rank 0 has as ``value``."""
+    def total(self, value: float) -> float:
+        """Return the sum of ``value`` over all processes."""
         import torch
         from accelerate.utils import reduce
 
-        # In double, so that the number arrives as it was sent.
-        told = torch.tensor([value if self.rank == 0 else 0.0], dtype=torch.float64, device=self._state.device)
-        return float(reduce(told, reduction="sum")[0])
+        # In double, so that a number arrives as it was sent.
+        return float(reduce(torch.tensor([value], dtype=torch.float64, device=self._state.device), reduction="sum")[0])
+
+    def from_first(self, value: float) -> float:
+        """Return what the process of rank 0 has as ``value``."""
+        return self.total(value if self.rank == 0 else 0.0)
 
     def wait(self) -> None:
         """Wait for the others."""

@@ -20,9 +20,9 @@ from groundtune.progress import Progress
 from groundtune.tables import TuningTable
 from groundtune.tuning.batches import packs_of, parts_of, rate_at, schedule
 from groundtune.tuning.checkpoints import State, resume, save_checkpoint, save_tensors, save_tuned
-from groundtune.tuning.encode import Encoded, EncodedPair, context_of, encode_any
-from groundtune.tuning.losses import batch_loss, dpo, odds_ratio, packed_loss, reply_logps, require_apart
-from groundtune.tuning.rows import Pair, Row
+from groundtune.tuning.encode import Encoded, EncodedPair, EncodedRating, context_of, encode_any
+from groundtune.tuning.losses import batch_loss, dpo, kto, odds_ratio, packed_loss, reply_logps, require_apart, token_losses
+from groundtune.tuning.rows import AnyRow
 from groundtune.tuning.several import Alone
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def train(
     model: Any,
     tokenizer: Any,
     *,
-    rows: Sequence[Row | Pair],
-    dev_rows: Sequence[Row | Pair],
+    rows: Sequence[AnyRow],
+    dev_rows: Sequence[AnyRow],
     recipe: TuningTable,
     seed: int,
     folder: Path,
@@ -57,7 +57,7 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     context = context_of(model.config)
     data: Sequence[Any] = encode_any(rows, tokenizer, recipe.max_tokens, context)
-    dev: Sequence[Any] = encode_any(dev_rows, tokenizer, recipe.max_tokens, context)
+    dev: Sequence[Any] = encode_any(dev_rows, tokenizer, recipe.max_tokens, context, beside=rows)
     lengths = [len(row) for row in data]
     steps = [batch for epoch in range(recipe.epochs) for batch in schedule(lengths, batch=recipe.batch, epoch=epoch, seed=seed)]
     trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
@@ -110,13 +110,13 @@ class _Objective:
         self._model, self._recipe, self._pad, self._autocast = model, recipe, pad, autocast
         # With checkpointing, layers are computed a second time, when the cache of the shared beginning has moved on.
         self._share = not recipe.gradient_checkpointing
-        self._reference: dict[EncodedPair, tuple[float, float]] = {}
+        self._reference: dict[EncodedPair | EncodedRating, tuple[float, float]] = {}
 
     def begin(self, data: Sequence[Any], dev: Sequence[Any], folder: Path, world: Alone) -> None:
         """Do what must be done while the model is as it was before its first step."""
         if self._recipe.packing:
             require_apart(self._model, data, self._autocast)
-        if self._recipe.objective == "dpo":
+        if self._recipe.objective in ("dpo", "kto"):
             self._reference = self._before([*data, *dev], folder, world)
 
     def descend(self, batch: Sequence[Any], world: Alone) -> float:
@@ -125,43 +125,83 @@ class _Objective:
 
         cut = packs_of if self._recipe.packing else parts_of
         tokens = sum(len(self._learned(item).completion) for item in batch)
+        mine = world.mine(batch)
+        distance = self._distance(mine, len(batch), world)
         total = 0.0
-        for part in cut(world.mine(batch), self._recipe.memory_tokens):
-            loss = self._loss(part, tokens, len(batch))
+        for part in cut(mine, self._recipe.memory_tokens):
+            loss = self._loss(part, tokens, len(batch), distance)
             torch.autograd.backward(loss)
             total += float(loss.detach())
         return total
 
     def look(self, dev: Sequence[Any]) -> dict[str, float]:
-        """Return the mean loss over dev rows, and for pairs the share in which the chosen reply is now the likelier one."""
+        """Return the mean loss over dev rows, and of pairs and rated replies the share that the model now takes as people did.
+
+        Of a pair, the chosen reply is the likelier one; of a rating, the reply's own likelihood rose or fell as it should, beside z.
+        """
         tokens = sum(len(self._learned(item).completion) for item in dev)
         total, right = 0.0, 0
+        distance = self._distance(dev, len(dev), Alone())
         for begin in range(0, len(dev), LOOK_ROWS):
             part = sorted(dev, key=len)[begin : begin + LOOK_ROWS]
-            total += float(self._loss(part, tokens, len(dev)))
+            loss = self._loss(part, tokens, len(dev), distance)
+            total += float(loss)
             if isinstance(part[0], EncodedPair):
                 logps, counts = reply_logps(self._model, part, self._pad, self._autocast, share=self._share)
                 mean = logps / counts
                 right += int((mean[0] > mean[1]).sum())
-        return {"dev_loss": round(total, 6), **({"dev_preferred": round(right / len(dev), 4)} if isinstance(dev[0], EncodedPair) else {})}
+            elif isinstance(part[0], EncodedRating):
+                risen = self._own(part) - self._reference_of(part)[0] - distance
+                right += sum((float(value) > 0) is item.desirable for value, item in zip(risen, part, strict=True))
+        preferred = {} if isinstance(dev[0], Encoded) else {"dev_preferred": round(right / len(dev), 4)}
+        return {"dev_loss": round(total, 6), **preferred}
 
     @staticmethod
-    def _learned(item: Encoded | EncodedPair) -> Encoded:
-        return item.chosen if isinstance(item, EncodedPair) else item
+    def _learned(item: Encoded | EncodedPair | EncodedRating) -> Encoded:
+        return item if isinstance(item, Encoded) else item.two[0]
 
-    def _loss(self, part: Sequence[Any], tokens: int, items: int) -> torch.Tensor:
+    def _distance(self, mine: Sequence[Any], items: int, world: Alone) -> float:
+        """Return z of KTO for a batch of ``items``, of which this process has ``mine``: how far the model has moved, in nats a reply."""
+        import torch
+
+        if self._recipe.objective != "kto":
+            return 0.0
+        moved = 0.0
+        with torch.no_grad():
+            for begin in range(0, len(mine), LOOK_ROWS):
+                part = mine[begin : begin + LOOK_ROWS]
+                losses = token_losses(self._model, [item.other for item in part], self._pad, self._autocast, share=self._share)
+                moved += float((-losses.sum(dim=1) - self._reference_of(part)[1]).sum())
+        return max(0.0, world.total(moved) / items)
+
+    def _own(self, part: Sequence[EncodedRating]) -> torch.Tensor:
+        """Return the summed log-probabilities of rated replies, shape (replies,)."""
+        return -token_losses(self._model, [item.own for item in part], self._pad, self._autocast, share=self._share).sum(dim=1)
+
+    def _reference_of(self, part: Sequence[EncodedPair | EncodedRating]) -> torch.Tensor:
+        """Return the log-probabilities before the first step, shape (2, items)."""
+        import torch
+
+        device = next(self._model.parameters()).device
+        return torch.tensor([self._reference[item] for item in part], dtype=torch.float32, device=device).T
+
+    def _loss(self, part: Sequence[Any], tokens: int, items: int, distance: float) -> torch.Tensor:
         """Return a part's share of the loss of a batch of ``items`` rows or pairs, whose learned replies have ``tokens`` tokens."""
         if self._recipe.objective == "sft":
             if self._recipe.packing:
                 return packed_loss(self._model, part, self._autocast)[0] / tokens
             return batch_loss(self._model, part, self._pad, self._autocast, share=self._share)[0] / tokens
+        if self._recipe.objective == "kto":
+            logps = self._own(part)
+            desirable = logps.new_tensor([item.desirable for item in part]).bool()
+            weights = (self._recipe.desirable_weight, self._recipe.undesirable_weight)
+            return kto(logps, self._reference_of(part)[0], desirable, distance, self._recipe.beta, weights).sum() / items
         logps, counts = reply_logps(self._model, part, self._pad, self._autocast, share=self._share)
         if self._recipe.objective == "dpo":
-            reference = logps.new_tensor([self._reference[pair] for pair in part]).T
-            return dpo(logps, reference, self._recipe.beta).sum() / items
+            return dpo(logps, self._reference_of(part), self._recipe.beta).sum() / items
         return -logps[0].sum() / tokens + self._recipe.beta * odds_ratio(logps, counts).sum() / items
 
-    def _before(self, pairs: Sequence[EncodedPair], folder: Path, world: Alone) -> dict[EncodedPair, tuple[float, float]]:
+    def _before(self, pairs: Sequence[Any], folder: Path, world: Alone) -> dict[EncodedPair | EncodedRating, tuple[float, float]]:
         """Return the log-probabilities of all replies under the model before its first step; kept, as a resumed run has no such model."""
         import torch
         from safetensors.torch import load_file

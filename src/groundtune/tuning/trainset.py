@@ -12,14 +12,14 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from groundtune.answers.prompt import blocks_of, render, reply_text
+from groundtune.answers.prompt import reply_text
 from groundtune.answers.respond import House, Retrieve
-from groundtune.errors import StateError
+from groundtune.errors import NothingToLearn, StateError
 from groundtune.tables import TuningTable
+from groundtune.tuning.rendering import OUTSIDE, Rendering, closed, documents_in, thinned
 from groundtune.tuning.replay import replayed
-from groundtune.tuning.rows import Pair, Row, TrainSet
+from groundtune.tuning.rows import Row, TrainSet
 from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
 
 
@@ -48,8 +48,8 @@ def build(
 
     ``retrieve`` must return more passages than are shown, so that a row without its gold still has company. ``chunks`` holds each
     document's chunks, to show the gold one where search missed it. ``taught`` is what a teacher answered, by example: its texts are
-    learned in place of the examples' replies, and an example that it has no answer to is left out. Raises ``StateError`` when no row is
-    left, or when nobody could read the adapter.
+    learned in place of the examples' replies, and an example that it has no answer to is left out. Raises ``NothingToLearn`` when no row
+    is left or all have one label, and ``StateError`` when nobody could read the adapter.
     """
     rows, left_out = rows_of(
         examples,
@@ -64,21 +64,12 @@ def build(
         taught=taught,
     )
     rows = balanced(rows, recipe, seed, left_out)
+    if label_field is not None:
+        _require_labels(rows, examples, label_field)
     if rows and recipe.replay:
         rows += replayed(len(rows), recipe.replay, seed, instructions=house.instructions)
     own = {example.id: example.readers for example in examples if example.readers is not None}
     return closed(rows, left_out, documents, own)
-
-
-Kept = TypeVar("Kept", Row, Pair)
-
-
-def thinned(rows: list[Kept], most: int | None, seed: int, left_out: Counter[str], why: str = "above max_rows") -> list[Kept]:
-    """Return at most ``most`` of the rows, chosen by the seed, in their order; ``why`` is what the others are counted under."""
-    if most is None or len(rows) <= most:
-        return rows
-    left_out[why] += len(rows) - most
-    return [rows[index] for index in sorted(random.Random(seed).sample(range(len(rows)), most))]  # noqa: S311
 
 
 def balanced(rows: list[Row], recipe: TuningTable, seed: int, left_out: Counter[str]) -> list[Row]:
@@ -97,24 +88,15 @@ def balanced(rows: list[Row], recipe: TuningTable, seed: int, left_out: Counter[
     return [row for row in rows if id(row) in places]
 
 
-def closed(
-    rows: Sequence[Row | Pair], left_out: Mapping[str, int], documents: Mapping[str, Document], own: Mapping[str, frozenset[str]]
-) -> TrainSet:
-    """Return the rows as a set with its readers; ``own`` holds those that a row's example names itself.
-
-    Raises ``StateError`` when there is no row, or nobody who may read all of them.
-    """
-    if not rows:
-        raise StateError("no training row is left", "add training examples or widen tuning.*.readers, then type: groundtune check")
-    document_ids = tuple(sorted({item for row in rows for item in row.document_ids}))
-    bounds = [documents[item].readers for item in document_ids] + [own[row.example_id] for row in rows if row.example_id in own]
-    readers = frozenset.intersection(*bounds) if bounds else frozenset(["everyone"])
-    if not readers:
-        raise StateError(
-            "nobody could read this adapter: its training rows draw on documents that share no reader",
-            "set readers in its [tuning.*] table to the groups it is for, then type: groundtune tune",
+def _require_labels(rows: Sequence[Row], examples: Sequence[Example], field: str) -> None:
+    """Raise ``NothingToLearn`` where all rows teach one label: the model would learn to give it to every question."""
+    of = {example.id: example.reply for example in examples}
+    labels = {str(of[row.example_id][field]) for row in rows if field in of[row.example_id]}
+    if len(rows) > 1 and len(labels) == 1:
+        raise NothingToLearn(
+            f"{field} is {labels.pop()!r} in all {len(rows)} training rows: the model would learn to say it to every question",
+            f"add rows with other values of {field}, or leave {field} out of the replies, then type: groundtune examples audit",
         )
-    return TrainSet(rows=tuple(rows), left_out=dict(left_out), readers=readers, document_ids=document_ids)
 
 
 def after(rows: TrainSet, before: TrainSet) -> TrainSet:
@@ -145,7 +127,7 @@ def rows_of(
     taught: Mapping[str, Taught] | None = None,
 ) -> tuple[list[Row], Counter[str]]:
     """Return the rows of ``build`` and why others were left out. No row is fine here: dev rows are watched, not learned from."""
-    audience = None if recipe.readers is None else Principal(id="service:audience", groups=frozenset(recipe.readers))
+    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     for example in examples:
@@ -158,20 +140,14 @@ def rows_of(
                 continue
             drawn_on = list(dict.fromkeys([*drawn_on, *taught[example.id].document_ids]))
         bounds += [documents[item].readers for item in drawn_on]
-        if audience is not None and any(not audience.groups <= readers for readers in bounds):
-            left_out["drawn from a document outside the adapter's audience"] += 1
+        if rendering.outside(bounds):
+            left_out[OUTSIDE] += 1
             continue
         chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
         passages: tuple[Passage, ...] = ()
         refuse = not example.answerable
         if recipe.passages:
-            if retrieve is None:
-                raise ValueError("a recipe with passages needs something to retrieve with")
-            asker = audience or askers[example.asker]
-            found = retrieve(example.question, asker, example.filter)
-            if audience is not None:
-                # Search shows what any of the asker's groups may read; an adapter's readers must all be able to.
-                found = tuple(passage for passage in found if audience.groups <= documents[passage.chunk.document_id].readers)
+            found = rendering.search(example.question, example.asker, example.filter)
             passages, refuse = _shown(example, found, recipe, chunks, chance)
         if example.answerable and refuse:
             reply = dict(house.fallback_reply)
@@ -183,9 +159,9 @@ def rows_of(
         rows.append(
             Row(
                 example_id=example.id,
-                messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
+                messages=rendering.prompt(example.question, passages, example.filter),
                 completion=completion,
-                document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
+                document_ids=documents_in(drawn_on, passages),
                 refuses=refuse,
             )
         )

@@ -1,16 +1,49 @@
-"""Adapter folders → named adapters on one base model. One that does not fit leaves the base as it was."""
+"""Adapter folders → named adapters on one base model. One that does not fit leaves the base as it was.
+
+A folder with a whole model (full tuning) holds ``model.safetensors`` in the adapter's place; both have their record, ``version.json``.
+"""
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from groundtune.errors import MissingExtra, WeightsError
+from groundtune.errors import MissingExtra, OtherTemplate, WeightsError
+from groundtune.models.local.template import template_hash
 
 ADAPTER = "adapter_model.safetensors"
+WHOLE = "model.safetensors"
+RECORD = "version.json"
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a whole model in place of an adapter."""
+    return not (folder / ADAPTER).is_file() and (folder / WHOLE).is_file()
+
+
+def require_template(folder: Path, tokenizer: Any) -> None:
+    """Raise ``OtherTemplate`` where the version in ``folder`` was tuned under another chat template than the tokenizer has now.
+
+    A folder without a record (a run that goes on, an export) says nothing of templates. Raises ``WeightsError`` for a record that is none.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return
+    try:
+        wanted = json.loads(path.read_text(encoding="utf-8"))["version"].get("template_hash", "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: is not a version's record ({error})", "type: groundtune models list") from error
+    found = template_hash(tokenizer)
+    # Versions of before templates were recorded have none.
+    if wanted and wanted != found:
+        raise OtherTemplate(
+            f"{folder}: was tuned under the chat template {wanted}, and the base's tokenizer now has {found}: its prompts would be others",
+            "restore the base's tokenizer files, or type: groundtune tune",
+        )
 
 
 def attach(model: Any, peft: Any, folder: Path, name: str) -> Any:

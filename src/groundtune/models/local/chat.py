@@ -24,7 +24,7 @@ from groundtune.models import memory
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.local import attention
-from groundtune.models.local.adapters import ADAPTER, attach
+from groundtune.models.local.adapters import ADAPTER, WHOLE, attach, is_whole, require_template
 from groundtune.models.local.cache import Prefixes, Reads
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
@@ -39,7 +39,6 @@ ROWS = 56
 TOKEN_BUDGET = 40_960
 # Most memory for batches that may be asked again; 120 prompts with three passages are 1.8 GB in the embedded model.
 READS_BYTES = 2 << 30
-WHOLE = "model.safetensors"
 
 
 def open(settings: Mapping[str, Any]) -> LocalChat:
@@ -178,7 +177,7 @@ class LocalChat:
     @contextmanager
     def _switched(self, adapter: Path | None) -> Iterator[tuple[str, Any]]:
         """Switch to an adapter, to a whole model or to the base; yield a label for what is switched on, and the model that answers."""
-        if adapter is not None and not (adapter / ADAPTER).is_file() and (adapter / WHOLE).is_file():
+        if adapter is not None and is_whole(adapter):
             yield self._load_whole(adapter)
         elif adapter is not None:
             yield self._switch_on(adapter), self._model
@@ -189,11 +188,12 @@ class LocalChat:
                 yield "base", self._model
 
     def _load_whole(self, folder: Path) -> tuple[str, Any]:
-        """Return a label and the fully tuned model in ``folder``. Raises ``WeightsError`` when it is not one of this base's form."""
+        """Return a label and the whole model in ``folder``. Raises ``WeightsError`` or ``OtherTemplate`` where it is not of this base."""
         stat = (folder / WHOLE).stat()
         stamp = f"{folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
         if self._whole[0] != stamp:
             self._whole = ("", None)
+            require_template(folder, self._tokenizer)
             model = read_model(folder, AutoModelForCausalLM, self._dtype)
             if model.config.vocab_size != self._model.config.vocab_size:
                 raise WeightsError(f"{folder}: was tuned from another model than {self.name}", "type: groundtune tune")
@@ -201,7 +201,10 @@ class LocalChat:
         return stamp, self._whole[1]
 
     def _switch_on(self, folder: Path) -> str:
-        """Load the adapter in ``folder`` where that was not done, switch to it, and return its name. Raises ``WeightsError``."""
+        """Load the adapter in ``folder`` where that was not done, switch to it, and return its name.
+
+        Raises ``WeightsError``, and ``OtherTemplate`` for one that was tuned under another chat template.
+        """
         place = folder.resolve()
         if not (place / ADAPTER).is_file():
             raise WeightsError(f"{folder}: holds no {ADAPTER}", "type: groundtune tune")
@@ -209,6 +212,7 @@ class LocalChat:
         stamp = f"{stat.st_size}-{stat.st_mtime_ns}"
         known = self._adapters.get(place)
         if known is None or known[0] != stamp:
+            require_template(place, self._tokenizer)
             name = f"a{file_sha256(place / ADAPTER)[:16]}"
             self._peft = attach(self._model, self._peft, place, name)
             known = self._adapters[place] = (stamp, name)

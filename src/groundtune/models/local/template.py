@@ -14,10 +14,16 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from groundtune.errors import WeightsError
+from groundtune.files import fingerprint
 
 Messages = Sequence[Mapping[str, str]]
 MARK = "the reply stands here"
 HINT = "correct the model in groundtune.toml, then type: groundtune check"
+
+
+def template_hash(tokenizer: Any) -> str:
+    """Return the fingerprint of a tokenizer's chat template; a tuned model answers rightly under no other."""
+    return fingerprint("template", tokenizer.chat_template)
 
 
 def rendered(tokenizer: Any, messages: Messages) -> str:
