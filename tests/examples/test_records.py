@@ -84,7 +84,7 @@ def test_a_table_that_is_none_is_told(tmp_path: Path, text: str, words: str) -> 
 def test_files_that_cannot_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not UTF-8 at byte 1" in read(put(tmp_path, "x.jsonl", b"{\xff}"))[1][0]
     assert "is a folder" in read(tmp_path)[1][0]
-    assert "cannot be read" in read(tmp_path / "none.jsonl")[1][0]
+    assert "no such file" in read(tmp_path / "none.jsonl")[1][0]
     monkeypatch.setattr(records, "MOST_BYTES", 3)
     assert "at most 3 are read" in read(put(tmp_path, "y.jsonl", "{}  \n"))[1][0]
 
