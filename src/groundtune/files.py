@@ -129,7 +129,7 @@ def objects(path: Path, text: str, tell: Tell, again: str) -> Iterator[tuple[int
         if isinstance(row, dict):
             yield number, row
         else:
-            tell(f"{path}:{number}: expected an object, found {type(row).__name__}", hint)
+            tell(f"{path}:{number}: expected a JSON object, found {type(row).__name__}", hint)
 
 
 def strict_json(text: str) -> Any:

@@ -81,7 +81,7 @@ def test_equal_rows_are_two_answers_and_an_id_goes_by_what_is_said_and_not_by_it
         ({"question": "q", "answer": "a", "passages": "p"}, "passages is not a list"),
         ({"question": "q", "answer": "a", "passages": [{"body": "p"}]}, "passages.0: expected a text"),
         ({"question": "q", "answer": "a", "answerable": "no"}, "answerable is neither true nor false"),
-        ("[1, 2]", "expected an object, found list"),
+        ("[1, 2]", "expected a JSON object, found list"),
         ('{"question": "q", "answer": "a"', "not JSON at column"),
         ('{"question": "q", "question": "r", "answer": "a"}', "'question' stands twice in one object"),
         ('{"question": "q", "answer": NaN}', "NaN is not JSON"),

@@ -30,7 +30,7 @@ def test_json_lines_with_bad_ones_between(tmp_path: Path) -> None:
     found, problems = read(put(tmp_path, "x.jsonl", text))
     assert found == [(1, {"a": 1}), (8, {"a": 2})]
     assert [problem.split("x.jsonl:")[1].split(":")[0] for problem in problems] == ["3", "4", "5", "6", "7", "9"]
-    for words in ("NaN is not JSON", "expected an object, found list", "'a' stands twice", "surrogate", "column 6", "nested too deep"):
+    for words in ("NaN is not JSON", "expected a JSON object, found list", "'a' stands twice", "surrogate", "column 6", "nested too deep"):
         assert any(words in problem for problem in problems), words
 
 
@@ -38,7 +38,7 @@ def test_a_json_array_over_several_lines_names_the_line_of_each_record(tmp_path:
     text = '[\n  {"a":\n 1},\n\n  {"a": 2}, 7,\n {"a": 3}\n]\n'
     found, problems = read(put(tmp_path, "x.json", text))
     assert found == [(2, {"a": 1}), (5, {"a": 2}), (6, {"a": 3})]
-    assert problems == [f"{tmp_path}/x.json:5: expected an object, found int"]
+    assert problems == [f"{tmp_path}/x.json:5: expected a JSON object, found int"]
 
 
 @pytest.mark.parametrize(

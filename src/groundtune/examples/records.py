@@ -83,7 +83,7 @@ def _after_blanks(text: str, at: int) -> int:
 
 def _storable(path: Path, line: int, value: Any, problems: list[ExampleError]) -> Iterator[Record]:
     if not isinstance(value, dict):
-        problems.append(ExampleError(f"{path}:{line}: expected an object, found {type(value).__name__}", HINT))
+        problems.append(ExampleError(f"{path}:{line}: expected a JSON object, found {type(value).__name__}", HINT))
         return
     try:
         storable(value)
