@@ -8,7 +8,7 @@ comparison is made while the file is locked. What others said is not shown: two 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,7 +159,7 @@ class Labelling:
         return self._past.get(number)
 
     def _add(
-        self, response: str, label: Label | None, seen: str | None, *, proposed: list[str], seconds: float | None = None
+        self, response: str, label: Label | None, seen: str | None, *, proposed: Sequence[str], seconds: float | None = None
     ) -> Label | None:
         before: list[Label | None] = []
 

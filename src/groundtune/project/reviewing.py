@@ -263,13 +263,15 @@ def edited(row: dict[str, Any], answer_field: str, said: dict[str, str]) -> str:
     Texts that did not change stay as they are in the row, so a form cannot change a value of another kind by showing it.
     """
     made = json.loads(written(content(row)))
-    if isinstance(made.get("question"), str) and "question" in said:
-        made["question"] = said["question"]
-    reply = made.get("reply")
-    if isinstance(reply, dict) and isinstance(reply.get(answer_field), str) and "answer" in said:
-        reply[answer_field] = said["answer"]
-    evidence = made.get("evidence")
-    for number, part in enumerate(evidence if isinstance(evidence, list) else ()):
-        if isinstance(part, dict) and isinstance(part.get("quote"), str) and f"quote-{number}" in said:
-            part["quote"] = said[f"quote-{number}"]
+    reply, evidence = made.get("reply"), made.get("evidence")
+    places = [(made, "question", "question"), (reply, answer_field, "answer")]
+    places += [(part, "quote", f"quote-{number}") for number, part in enumerate(evidence if isinstance(evidence, list) else ())]
+    for place, name, field in places:
+        if isinstance(place, dict) and isinstance(place.get(name), str) and field in said and _one_kind(place[name]) != said[field]:
+            place[name] = said[field]
     return written(made)
+
+
+def _one_kind(text: str) -> str:
+    """Return a text with one kind of line end: a browser sends no other."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
