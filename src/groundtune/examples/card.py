@@ -22,12 +22,17 @@ AROUND = 240  # characters of the document that are shown on each side of a quot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A piece of evidence where it stands in its document; ``found`` is false where it stands nowhere, or there is no such document."""
+    """A piece of evidence where it stands in its document; ``found`` is false where it stands nowhere, or there is no such document.
+
+    ``cut_before`` and ``cut_after`` say whether the document goes on beyond what is shown around the quote.
+    """
 
     document: str
     quote: str
     before: str = ""
     after: str = ""
+    cut_before: bool = False
+    cut_after: bool = False
     found: bool = False
     readers: tuple[str, ...] = ()
 
@@ -79,6 +84,8 @@ def seen(item: Mapping[str, Any], documents: Mapping[str, Document]) -> Seen:
         quote=text[start:end],
         before=text[max(0, start - AROUND) : start],
         after=text[end : end + AROUND],
+        cut_before=start > AROUND,
+        cut_after=end + AROUND < len(text),
         found=True,
         readers=tuple(sorted(document.readers_of(start, end))),
     )

@@ -78,7 +78,9 @@ class Pages:
             here = link(self.door, "/answers", query)
             done = {"labelled": len(labelling.mine(there))}
             result = link(self.door, "/result", query)
-            return render("end.html", left=len(left), what=_what(query), again=here, here=here, done=done, result=result, verb="labelled")
+            return render(
+                "end.html", left=len(left), what=_what(query, len(left)), again=here, here=here, done=done, result=result, verb="labelled"
+            )
         proposals = labelling.proposals(logged.id)
         return render(
             "answer.html",
@@ -104,7 +106,7 @@ class Pages:
             by=labelling.labeller,
             query=query,
             left=left,
-            what=_what(query),
+            what=_what(query, left),
             done=mine,
             of=len(labelling.audit.responses),
             last=last,
@@ -165,9 +167,11 @@ def _wanted(query: dict[str, str]) -> Wanted:
     return Wanted(show=query["show"], proposal=query.get("proposal", ""))
 
 
-def _what(query: dict[str, str]) -> str:
-    shown = {"todo": "answers to label", "mine": "answers that you labelled", "disputed": "answers that people dispute", "all": "answers"}
-    return shown[query["show"]] + (f" with “{query['proposal']}” proposed" if query.get("proposal") else "")
+def _what(query: dict[str, str], count: int) -> str:
+    """Return what is gone through, in words for that many of them."""
+    shown = {"todo": " to label", "mine": " that you labelled", "disputed": " that people dispute", "all": ""}
+    noun = "answer" if count == 1 else "answers"
+    return noun + shown[query["show"]] + (f" with “{query['proposal']}” proposed" if query.get("proposal") else "")
 
 
 def _seconds(text: str) -> float | None:

@@ -81,6 +81,11 @@ def coded(text: str) -> str:
     return "".join(json.dumps(letter)[1:-1] if hidden(letter) and letter != "\r" else letter for letter in text)
 
 
+def codes(text: str) -> str:
+    """Return the hidden letters of a text as codes, each once."""
+    return ", ".join(dict.fromkeys(f"\\u{ord(letter):04x}" for letter in text if hidden(letter) and letter != "\r"))
+
+
 async def fields(request: Request, door: Door) -> dict[str, str]:
     """Return a form's fields. Raises ``InputError`` for one that is too large, malformed, or not from a page of ours."""
     body = bytearray()

@@ -16,10 +16,10 @@ from groundtune.errors import InputError, StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
 from groundtune.examples.review import REASONS
-from groundtune.examples.rows import content
+from groundtune.examples.rows import content, written
 from groundtune.project.reviewing import Done, Item, Review, Wanted, edited
 from groundtune.server.door import Door
-from groundtune.server.pages import coded, fewer, fields, link, more, numbers, render
+from groundtune.server.pages import coded, codes, fewer, fields, link, more, numbers, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -77,7 +77,14 @@ class Pages:
             left = self.review.matching(wanted(query))
             here = link(self.door, "/rows", query)
             return render(
-                "end.html", left=len(left), what=_what(query), again=here, here=here, done=self.review.tally(), result="", verb="decided"
+                "end.html",
+                left=len(left),
+                what=_what(query, len(left)),
+                again=here,
+                here=here,
+                done=self.review.tally(),
+                result="",
+                verb="decided",
             )
         row = item.stored.row
         shown: dict[str, Any] = {
@@ -112,7 +119,7 @@ class Pages:
             by=review.by,
             query=query,
             left=left,
-            what=_what(query),
+            what=_what(query, left),
             tally=tally,
             decided=sum(tally.values()),
             last=last,
@@ -150,6 +157,7 @@ class Pages:
             ],
             text=coded(text if text is not None else json.dumps(row, indent=2, ensure_ascii=False)),
             wrong=wrong,
+            letters=codes(text or written(row)),
             whole=text is not None or item.pair,
         )
 
@@ -220,13 +228,14 @@ def wanted(query: dict[str, str]) -> Wanted:
     return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=query.get("kind", ""))
 
 
-def _what(query: dict[str, str]) -> str:
-    """Return what is gone through, in words for a number of them."""
-    status = query["status"]
-    noun = {"rows": "rows", "pairs": "pairs"}.get(query.get("kind", ""), "rows and pairs" if status != "draft" else "")
-    words = {"draft": "drafts", "any": noun}.get(status, f"{status} {noun}")
-    if status == "draft" and noun:
-        words = f"draft {noun}"
+def _what(query: dict[str, str], count: int) -> str:
+    """Return what is gone through, in words for that many of them."""
+    nouns = {"rows": ("row", "rows"), "pairs": ("pair", "pairs")}
+    noun = nouns.get(query.get("kind", ""), ("row or pair", "rows and pairs"))[count != 1]
+    if query["status"] == "draft":
+        words = ("draft", "drafts")[count != 1] if "kind" not in query else f"draft {noun}"
+    else:
+        words = noun if query["status"] == "any" else f"{query['status']} {noun}"
     return words + (f" with “{query['finding']}”" if query.get("finding") else "")
 
 

@@ -52,14 +52,15 @@
 
   function ready() {
     const next = article() && article().dataset.next;
-    ahead = next ? { url: without(next), html: part(next) } : null;
-    if (ahead) ahead.html.catch(() => {});   // told when it is needed
+    // The page after the last card counts what is left, so it is asked for when it is shown; so is what could not be fetched now.
+    const kept = (html) => (html.includes("data-next=") ? html : null);
+    ahead = next ? { url: without(next), html: part(next).then(kept, () => null) } : null;
     looked = 0;
     since = performance.now();
   }
 
   async function go(text, push = true) {
-    const html = await (ahead && ahead.url === without(text) ? ahead.html : part(text));
+    const html = (ahead && ahead.url === without(text) && await ahead.html) || await part(text);
     card.innerHTML = html;   // made by the server, every text in it escaped
     carry(past(text));
     const here = address(article().dataset.here);
