@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_pages import HOSTILE, Window, on_disk, pair, project, reviewed, row, text, write
 
@@ -165,7 +165,7 @@ def test_a_bad_edit_is_not_saved_and_what_was_typed_is_not_lost(tmp_path: Path, 
         assert window.send("/rows/save", window.form("/rows/save", 1) | {"whole": typed}).status_code == 409
     assert words in text(window.page) and "nothing was saved" in window.page
     shown = text(re.findall(r'<textarea name="whole"[^>]*>\n(.*?)</textarea>', window.page, re.DOTALL)[0])
-    assert shown == typed if isinstance(changed, str) and changed[0] == "{" and changed == "{" else shown
+    assert "".join(shown.split()) == "".join(typed.split()) or "twice" in words
     assert on_disk(folder) == before
 
 
@@ -227,6 +227,33 @@ def test_a_pair_with_a_fault_is_not_approved_and_its_better_side_is_not_always_t
     assert 5 < sum(first) < 25
 
 
+KNOWN = set(
+    "html head meta title link script body a header div h1 span form input label select option button progress main article p b h2 dl dt dd"
+    " figure figcaption blockquote mark ul li kbd section footer dialog textarea details summary code".split()
+)
+
+
+def parsed(page: str) -> tuple[list[str], set[str], str]:
+    """Return the tags of a page, the names of all attributes, and what a reader sees outside of fields."""
+    from html.parser import HTMLParser
+
+    tags: list[str] = []
+    attributes: set[str] = set()
+    words: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+            attributes.update(name for name, _ in attrs)
+
+        def handle_data(self, data: str) -> None:
+            if tags and tags[-1] != "textarea":
+                words.append(data)
+
+    Reader().feed(page)
+    return tags, attributes, "".join(words)
+
+
 def test_hostile_rows_and_documents_are_text_and_never_markup(tmp_path: Path) -> None:
     reply = {"answer": HOSTILE, HOSTILE: HOSTILE}
     hostile = [
@@ -246,11 +273,9 @@ def test_hostile_rows_and_documents_are_text_and_never_markup(tmp_path: Path) ->
         for key in keys:
             for page in (window.get(f"/rows?status=any&finding={HOSTILE[:9]}&at={key}"), window.get(f"/rows/edit?at={key}")):
                 assert window.status == 200
-                tags = {tag.lower() for tag in re.findall(r"<\s*([a-zA-Z]+)", page)}
-                assert not tags & {"img", "svg", "iframe"} and page.count("<script") == 1
-                assert not re.search(r"<[^>]*\sonerror", page) and "\u202e" not in re.sub(
-                    r"<textarea.*?</textarea>", "", page, flags=re.DOTALL
-                )
+                tags, attributes, words = parsed(page)
+                assert set(tags) <= KNOWN and tags.count("script") == 1 and not [name for name in attributes if name.startswith("on")]
+                assert not {"\u202e", "\x1b"} & set(words)
         assert "\\u202e" in window.get(f"/rows?at={keys[0]}")
         window.press("/rows/decide", did="rejected", words=HOSTILE)
         assert window.status == 200 and on_disk(folder)[0]["reason"].startswith("<script>")
@@ -287,66 +312,72 @@ def test_a_decision_that_a_kill_kept_from_the_ledger_is_brought_there_by_the_nex
     assert [line["subject"] for line in groundtune.open(folder).ledger.audited("review")] == ["example:r0", "pair:p0"]
 
 
-MOVES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["approved", "rejected", "undo", "look", "hand"])), max_size=25)
+MOVES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["approved", "rejected", "undo", "look", "hand"])), max_size=20)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=MOVES)
-def test_of_any_windows_at_any_pace_each_write_is_of_what_its_window_showed(
-    tmp_path_factory: pytest.TempPathFactory, moves: object
-) -> None:
-    folder = project(tmp_path_factory.mktemp("moves") / "p", [row(0), row(1)])
-    windows = [opened(folder, by=name) for name in ("ana", "ben", "cai")]
-    shown = [{item.key: item for item in window.items()} for window in windows]
-    keys = list(shown[0])
-    done: list[list[int]] = [[], [], []]
-    for step, (who, what) in enumerate(moves):  # type: ignore[call-overload]
-        before = on_disk(folder)
-        key = keys[step % 2]
-        item = shown[who][key]
-        if what == "look":
-            shown[who] = {item.key: item for item in windows[who].items()}
-        elif what == "hand":
-            before[step % 2]["question"] += "?"
-            write(folder / "examples/all.jsonl", before)
-        else:
-            try:
-                if what == "undo":
-                    if not done[who]:
-                        continue
-                    windows[who].undo(done[who].pop())
+def test_of_any_windows_at_any_pace_each_write_is_of_what_its_window_showed(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    curations = [(Curation(groundtune.open(folder)), name) for name in ("ana", "ben", "cai")]
+
+    @settings(max_examples=30)
+    @given(moves=MOVES)
+    def play(moves: list[tuple[int, str]]) -> None:
+        write(folder / "examples/all.jsonl", [row(0), row(1)])
+        windows = [Review(curation, name) for curation, name in curations]
+        shown = [{item.key: item for item in window.items()} for window in windows]
+        keys = list(shown[0])
+        done: list[list[int]] = [[], [], []]
+        for step, (who, what) in enumerate(moves):
+            place = step % 2
+            before = on_disk(folder)
+            item = shown[who][keys[place]]
+            if what == "look":
+                shown[who] = {item.key: item for item in windows[who].items()}
+            elif what == "hand":
+                before[place]["question"] += "?"
+                write(folder / "examples/all.jsonl", before)
+            elif what == "undo":
+                number = done[who].pop() if done[who] else 99
+                left = windows[who].past(number)
+                try:
+                    windows[who].undo(number)
+                except StateError:
+                    assert on_disk(folder) == before and (left is None or dict(left.after.row) not in before)
                 else:
-                    done[who].append(windows[who].decide(key, item.version, what).number)
-                    assert dict(item.stored.row) == before[step % 2]
-                    assert on_disk(folder)[step % 2]["reviewed"]["by"] == windows[who].by
-            except StateError:
-                assert on_disk(folder) == before
-                assert what == "undo" or dict(item.stored.row) != before[step % 2]
-        after = on_disk(folder)
-        assert [item["question"][:18] for item in after] == [item["question"][:18] for item in before]
+                    assert left is not None and dict(left.after.row) in before and dict(left.before.row) in on_disk(folder)
+            else:
+                try:
+                    done[who].append(windows[who].decide(item.key, item.version, what).number)
+                except StateError:
+                    assert on_disk(folder) == before and dict(item.stored.row) != before[place]
+                else:
+                    assert dict(item.stored.row) == before[place]
+                    assert on_disk(folder)[place]["reviewed"]["by"] == windows[who].by
+                    assert on_disk(folder)[1 - place] == before[1 - place]
+
+    play()
 
 
 def test_a_kill_loses_nothing_that_was_confirmed_and_the_next_review_goes_on(tmp_path: Path) -> None:
     folder = project(tmp_path / "p", [row(number) for number in range(6)])
     command = [sys.executable, "-m", "groundtune", "examples", "review", "--web", "--by", "ana", "-p", str(folder), "--progress", "silent"]
-    for number in range(2):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
-            assert server.stderr is not None
-            link = next(line for line in server.stderr if "http://" in line).strip()
-            with httpx.Client() as client:
-                page = client.get(link)
-                base = text(re.findall(r'href="([^"]+)"', page.text)[0])
-                origin = link.partition("/enter")[0].rpartition("/")[0]
-                shown = client.get(origin + base).text
-                fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.partition("/rows/decide")[2]))
-                headers = {"Origin": origin, "Accept": "application/json"}
-                said = client.post(f"{origin}{base}rows/decide", data=fields | {"did": "approved"}, headers=headers)
-                assert said.status_code == 200 and said.json()["says"] == f"r{number} is approved"
-                os.kill(server.pid, signal.SIGKILL)
-        assert statuses(folder) == ["approved"] * (number + 1) + ["draft"] * (5 - number)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
+        assert server.stderr is not None
+        link = next(line for line in server.stderr if "http://" in line).strip()
+        with httpx.Client(verify=False) as client:
+            page = client.get(link)
+            base = text(re.findall(r'href="([^"]+)"', page.text)[0])
+            origin = link.partition("/enter")[0].rpartition("/")[0]
+            shown = client.get(origin + base).text
+            fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.partition("/rows/decide")[2]))
+            headers = {"Origin": origin, "Accept": "application/json"}
+            said = client.post(f"{origin}{base}rows/decide", data=fields | {"did": "approved"}, headers=headers)
+            assert said.status_code == 200 and said.json()["says"] == "r0 is approved"
+            os.kill(server.pid, signal.SIGKILL)
+    assert statuses(folder) == ["approved"] + ["draft"] * 5
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None and server.stdout is not None
         next(line for line in server.stderr if "http://" in line)
         os.kill(server.pid, signal.SIGINT)
-        assert "decided by ana: nothing; 4 drafts are left" in server.stdout.read()
+        assert "decided by ana: nothing; 5 drafts are left" in server.stdout.read()
     assert server.returncode == 0

@@ -37,6 +37,7 @@ def environment() -> Environment:
         loader=PackageLoader("groundtune.server"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["seen"] = seen
+    made.filters["plain"] = plain
     made.filters["number"] = lambda value: f"{value:,}"
     return made
 
@@ -74,6 +75,11 @@ def seen(text: object) -> Any:
         else:
             made.append(escape(letter))
     return Markup("").join(made)
+
+
+def plain(text: object) -> str:
+    """Return a text with hidden letters as codes, for where no markup can stand: titles and choices. It still has to be escaped."""
+    return "".join(f"\\u{ord(letter):04x}" if hidden(letter) else letter for letter in str(text))
 
 
 def coded(text: str) -> str:

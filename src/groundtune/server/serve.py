@@ -25,10 +25,10 @@ def serve(routes: Routes, *, port: int, tell: Callable[[str], None]) -> None:
     with bound(port) as listening:
         door = Door(listening.getsockname()[1])
         server = made(routes, door)
-        tell(door.link)
         try:
+            tell(door.link)
             server.run(sockets=[listening])
-        except KeyboardInterrupt:  # what was asked for: uvicorn has closed its connections by now
+        except KeyboardInterrupt:  # what was asked for; the connections are closed by now
             return
 
 
