@@ -12,6 +12,7 @@ with a random part, so that what else listens on this machine is not sent ours.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 MOST_BODY = 1_000_000  # bytes; a row that is edited by hand is far smaller
+MOST_DRAINED = 20 * MOST_BODY
 COOKIE = "groundtune"
+LOG = logging.getLogger(__name__)
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -79,6 +82,16 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(errors="replace"), other.encode())
 
 
+async def _drained(receive: Receive) -> None:
+    """Read what a refused request sends, within bounds: a browser shows no answer to what it could not send."""
+    left = MOST_DRAINED
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b"")) + 1
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
+
+
 class Guard:
     """The outermost part of the application: refuses, limits, and puts the headers on every response."""
 
@@ -102,8 +115,13 @@ class Guard:
 
         status, why, headers = self._asked(scope)
         if status == 0:
-            await self.app(scope, receive, with_headers)
+            try:
+                await self.app(scope, receive, with_headers)
+            except Exception:  # the response is out by now, and says nothing of it
+                LOG.exception("a fault while %s %s was answered", scope["method"], scope["path"])
             return
+        if scope["method"] == "POST":
+            await _drained(receive)
         at_the_door = scope["path"] == f"{self.door.path}/enter"
         body = self.refusal(status, why, f"{self.door.path}/" if at_the_door else "")
         fixed = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]

@@ -98,7 +98,7 @@ def application(routes: Routes, door: Door) -> Guard:
         return answer(request, error.status_code, str(error.detail), "go back to the first page")
 
     async def unknown(request: Request, error: Exception) -> Response:
-        # The server raises it again after this, so that its details are in the terminal, and in no response.
+        # It is raised again after this, and the guard writes its details to the terminal; no response has them.
         return answer(request, 500, "something went wrong here", "its details are in the terminal that the server runs in")
 
     async def asset(request: Request) -> Response:
