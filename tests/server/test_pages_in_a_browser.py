@@ -15,7 +15,7 @@ from groundtune.decisions.audit import labels as files
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
-expect.set_options(timeout=12_000)  # a busy machine is no finding
+expect.set_options(timeout=60_000)  # a busy machine is no finding
 pytestmark = pytest.mark.browser
 QUIET = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SAMPLE = [
@@ -41,7 +41,7 @@ class Said:
 
     def __init__(self, browser: Any, **more: Any) -> None:
         self.context = browser.new_context(**more)
-        self.context.set_default_timeout(12_000)
+        self.context.set_default_timeout(60_000)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page = self.open()

@@ -8,8 +8,11 @@
   const why = document.getElementById("why");
   const keys = document.getElementById("keys");
   const STOPPED = "The server does not answer: was it stopped? What it has not confirmed is not on disk.";
+  const address = (text) => new URL(text, location.href);
+  const past = (text) => address(text).searchParams.get("past") || "";
   let ahead = null;   // { url, html }: the card behind this one
   let busy = false;
+  let held = past(location.href);
   let looked = 0, since = performance.now();
 
   document.documentElement.classList.add("js");
@@ -22,8 +25,6 @@
   const seconds = () => ((looked + (document.hidden ? 0 : performance.now() - since)) / 1000).toFixed(1);
 
   const article = () => card.querySelector("article");
-  const address = (text) => new URL(text, location.href);
-  const past = (text) => address(text).searchParams.get("past") || "";
   const without = (text) => { const url = address(text); url.searchParams.delete("past"); return url.href; };
 
   function tell(text, bad) {
@@ -65,7 +66,8 @@
     carry(past(text));
     const here = address(article().dataset.here);
     here.searchParams.set("past", past(text));
-    if (push) history.pushState(null, "", here);
+    held = past(text);
+    history[push ? "pushState" : "replaceState"](null, "", here);
     document.title = article().dataset.title || "Groundtune";
     window.scrollTo(0, 0);
     card.focus({ preventScroll: true });
@@ -76,7 +78,7 @@
     try {
       ahead = null;
       const here = address(article().dataset.here);
-      here.searchParams.set("past", past(location.href));
+      here.searchParams.set("past", held);
       await go(here.href, false);
     } catch { /* the message below says enough */ }
     tell(message, true);
@@ -192,7 +194,12 @@
       try { localStorage.setItem("groundtune-keys", keys.checked ? "on" : "off"); } catch { /* it lasts for this page */ }
     });
     history.scrollRestoration = "manual";
-    window.addEventListener("popstate", () => location.reload());
+    // An older address knows nothing of later decisions, but this window can still take them back.
+    window.addEventListener("popstate", () => {
+      const url = address(location.href);
+      url.searchParams.set("past", held);
+      go(url.href, false).catch((error) => tell(error.message, true));
+    });
     card.focus({ preventScroll: true });
     ready();
   }
