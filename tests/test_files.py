@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.errors import StorageError
-from groundtune.files import fingerprint, write_atomic, write_json, write_lines
+from groundtune.files import fingerprint, objects, strict_json, text_of, write_atomic, write_json, write_lines
 
 
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys_or_sets() -> None:
@@ -60,3 +61,54 @@ def test_a_really_full_disk_is_a_storage_error() -> None:
 def test_write_atomic_makes_folders(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a" / "b.txt", "x")
     assert (tmp_path / "a" / "b.txt").read_text() == "x"
+
+
+def told(path: Path, most: int | None = None) -> tuple[list[tuple[int, object]], list[tuple[str, str]]]:
+    problems: list[tuple[str, str]] = []
+
+    def tell(message: str, hint: str) -> None:
+        problems.append((message.removeprefix(str(path)), hint))
+
+    text = text_of(path, tell, "groundtune check", most)
+    return [] if text is None else list(objects(path, text, tell, "groundtune check")), problems
+
+
+def test_objects_are_given_with_their_lines_and_every_other_line_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    bad = ["[1]", "{", '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": "\\ud800"}', "[" * 100_000, "1" * 5000]
+    path.write_bytes(("\ufeff" + '{"a": "x\u2028y"}\r\n \n' + "\n".join(bad) + '\n{"b": 2}').encode())
+    found, problems = told(path)
+    assert found == [(1, {"a": "x\u2028y"}), (len(bad) + 3, {"b": 2})]
+    words = [
+        "expected a JSON object, found list",
+        "not JSON at column 2",
+        "'a' stands twice",
+        "NaN is not JSON",
+        "half of a surrogate pair",
+    ]
+    for number, (message, hint) in enumerate(problems, start=3):
+        assert message.startswith(f":{number}: ") and hint == "mend that line, then type: groundtune check"
+    assert len(problems) == len(bad) and all(word in message for word, (message, _) in zip(words, problems, strict=False))
+    assert "nested too deep" in problems[5][0] and "4300 digits" in problems[6][0]
+
+
+def test_a_file_that_is_no_text_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    (tmp_path / "large").write_bytes(b"x" * 101)
+    (tmp_path / "locked").symlink_to("locked")
+    wanted = [
+        ("latin", "not UTF-8 at byte 3"),
+        ("large", "101 bytes; at most 100 are read"),
+        ("none", "no such file"),
+        ("locked", "cannot be"),
+    ]
+    for name, words in [*wanted, ("", "is a folder")]:
+        found, [(message, hint)] = told(tmp_path / name, 100)
+        assert not found and words in message and hint
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+)
+def test_whatever_can_be_written_as_json_is_read_as_it_was(value: object) -> None:
+    assert strict_json(json.dumps(value)) == value

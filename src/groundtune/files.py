@@ -1,4 +1,8 @@
-"""Small things about files that several folders need: atomic writes, fingerprints, JSON lines."""
+"""Small things about files that several folders need: atomic writes, fingerprints, JSON lines.
+
+log.jsonl  →  text_of(path, tell, again)  →  objects(path, text, tell, again)  →  (1, {"question": …}), (3, {…})
+and for line 2 it calls tell("log.jsonl:2: not JSON at column 14: …", "mend that line, then type: groundtune check")
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from groundtune.errors import StorageError
+
+# Takes what is wrong, and what to do or type next.
+Tell = Callable[[str, str], None]
 
 
 def plain(value: Any) -> Any:
@@ -85,3 +92,86 @@ def write_json(path: Path, value: Any) -> None:
 def write_lines(path: Path, rows: Iterable[Any]) -> None:
     """Write one JSON object a line, atomically."""
     write_atomic(path, "".join(json.dumps(plain(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rows))
+
+
+def text_of(path: Path, tell: Tell, again: str, most_bytes: int | None = None) -> str | None:
+    """Return a file's text without its byte order mark; or tell why there is none. ``again`` is the command to type once it is mended."""
+    try:
+        if most_bytes is not None and path.is_file() and (size := path.stat().st_size) > most_bytes:
+            tell(f"{path}: {size:,} bytes; at most {most_bytes:,} are read", f"split it: split -C {most_bytes * 4 // 5} {path}")
+            return None
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        tell(f"{path}: not UTF-8 at byte {error.start:,}", f"save it as UTF-8, then type: {again}")
+    except FileNotFoundError:
+        tell(f"{path}: no such file", f"name another; see: ls {path.parent}")
+    except IsADirectoryError:
+        tell(f"{path}: is a folder, expected a file", f"name one of its files; see: ls {path}")
+    except OSError as error:
+        tell(f"{path}: cannot be read: {error.strerror}", f"mend it; see: ls -l {path}")
+    return None
+
+
+def objects(path: Path, text: str, tell: Tell, again: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each line from 1, and the object on it; tell about every line that holds none, or none that can be stored again.
+
+    Empty lines are passed over. Only a line feed ends a line: other separators of Unicode may stand in a text.
+    """
+    hint = f"mend that line, then type: {again}"
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = strict_json(line)
+        except ValueError as error:
+            tell(f"{path}:{number}: {error}", hint)
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            tell(f"{path}:{number}: expected a JSON object, found {type(row).__name__}", hint)
+
+
+def strict_json(text: str) -> Any:
+    """Return a JSON value. Raises ``ValueError``, in words for a user, for what is none, or holds what no JSON can.
+
+    That is a field that stands twice in one object, NaN and the infinities, half of a surrogate pair, and nesting that is too deep to read.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
+        storable(value)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(why_no_json(error)) from None
+    return value
+
+
+def why_no_json(error: Exception, line: int | None = None) -> str:
+    """Return in words why a text is no JSON; with ``line``, where in the whole text."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, json.JSONDecodeError):
+        where = f"line {error.lineno} column {error.colno}" if line is not None else f"column {error.colno}"
+        return f"not JSON at {where}: {error.msg}"
+    return str(error)
+
+
+def storable(value: Any) -> None:
+    """Make sure that a value can be written again as UTF-8. Raises ``ValueError``."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no character") from None
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object's fields. Raises ``ValueError`` where one stands twice."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return row
+
+
+def no_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are not JSON."""
+    raise ValueError(f"{name} is not JSON")

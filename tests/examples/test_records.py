@@ -30,7 +30,7 @@ def test_json_lines_with_bad_ones_between(tmp_path: Path) -> None:
     found, problems = read(put(tmp_path, "x.jsonl", text))
     assert found == [(1, {"a": 1}), (8, {"a": 2})]
     assert [problem.split("x.jsonl:")[1].split(":")[0] for problem in problems] == ["3", "4", "5", "6", "7", "9"]
-    for words in ("NaN is not JSON", "expected an object, found list", "'a' stands twice", "surrogate", "column 6", "nested too deep"):
+    for words in ("NaN is not JSON", "expected a JSON object, found list", "'a' stands twice", "surrogate", "column 6", "nested too deep"):
         assert any(words in problem for problem in problems), words
 
 
@@ -38,7 +38,7 @@ def test_a_json_array_over_several_lines_names_the_line_of_each_record(tmp_path:
     text = '[\n  {"a":\n 1},\n\n  {"a": 2}, 7,\n {"a": 3}\n]\n'
     found, problems = read(put(tmp_path, "x.json", text))
     assert found == [(2, {"a": 1}), (5, {"a": 2}), (6, {"a": 3})]
-    assert problems == [f"{tmp_path}/x.json:5: expected an object, found int"]
+    assert problems == [f"{tmp_path}/x.json:5: expected a JSON object, found int"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_table_that_is_none_is_told(tmp_path: Path, text: str, words: str) -> 
 def test_files_that_cannot_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not UTF-8 at byte 1" in read(put(tmp_path, "x.jsonl", b"{\xff}"))[1][0]
     assert "is a folder" in read(tmp_path)[1][0]
-    assert "cannot be read" in read(tmp_path / "none.jsonl")[1][0]
+    assert "no such file" in read(tmp_path / "none.jsonl")[1][0]
     monkeypatch.setattr(records, "MOST_BYTES", 3)
     assert "at most 3 are read" in read(put(tmp_path, "y.jsonl", "{}  \n"))[1][0]
 

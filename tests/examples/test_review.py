@@ -105,7 +105,7 @@ def test_a_bad_edit_changes_nothing_and_says_why(tmp_path: Path) -> None:
         ('{"id": "other"}', "the id of a row does not change"),
         (json.dumps(row(id="r0", evidence=[])), "needs evidence"),
         ('{"id": "r0", "id": "r0"}', "stands twice"),
-        ('{"id": "\\ud800"}', "not JSON"),
+        ('{"id": "\\ud800"}', "half of a surrogate pair"),
     ):
         rows = drafts(tmp_path)
         before = on_disk(tmp_path)

@@ -38,6 +38,8 @@ HELP = "  ".join(f"{key} {label}" for key, label in KEYS.items()) + "\n  Enter t
 @click.option("--report", is_flag=True, help="only show what the labels come to so far")
 @click.option("--propose", is_flag=True, help="only show what the checkers propose, one line an answer")
 @click.option("--disputed", is_flag=True, help="label again what two people labelled differently")
+@click.option("--web", is_flag=True, help="label in a browser, on this machine only")
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="with --web: the port; a free one without it")
 @verb
 def command(
     folder: str,
@@ -51,17 +53,25 @@ def command(
     report: bool,
     propose: bool,
     disputed: bool,
+    web: bool,
+    port: int | None,
 ) -> int:
     """Draw logged answers of today's system from FILE, label what is wrong with them, and say what that points to."""
     from groundtune.decisions.audit import labels as files
     from groundtune.decisions.audit.shares import audited
 
+    if web and (report or propose):
+        raise click.UsageError("--web is for labelling: not with --report or --propose")
+    if port is not None and not web:
+        raise click.UsageError("--port: only with --web")
     project = opened(folder, shown)
     audit = project.audit(file, size=size, seed=seed, labels=labels)
     if propose:
         _proposals(audit, as_json)
         return 0
-    if not report and not as_json:
+    if web:
+        _web(audit, labeller or getpass.getuser(), file, disputed, port or 0)
+    elif not report and not as_json:
         who = files.labeller_named(labeller or getpass.getuser())
         there = files.read(audit.path)
         queue = list(there.disputed() if disputed else there.todo(who))
@@ -80,6 +90,18 @@ def command(
         grid(table)
     say(f"\nThe labels are in {audit.path}")
     return 0
+
+
+def _web(audit: Audit, who: str, file: Path, disputed: bool, port: int) -> None:
+    """Serve the pages until Ctrl-C."""
+    from groundtune.cli.examples_review import link_told
+    from groundtune.project.labelling import Labelling
+    from groundtune.server import audit as pages
+    from groundtune.server.serve import ready, serve
+
+    ready()
+    labelling = Labelling(audit, who, file)
+    serve(lambda door: pages.routes(labelling, door, "disputed" if disputed else "todo"), port=port, tell=link_told)
 
 
 def _proposals(audit: Audit, as_json: bool) -> None:

@@ -51,6 +51,8 @@ SHOWN = 10  # problems and samples that are printed; --json has all
 @click.option("--by", metavar="WHO", help="review, audit --fix: who decides; the system's user name without it")
 @click.option("--row", "rows", multiple=True, metavar="ID", help="review: only these rows, whatever their status")
 @click.option("--stale", is_flag=True, help="review: rows whose document changed since")
+@click.option("--web", is_flag=True, help="review: in a browser, on this machine only; rows and preference pairs")
+@click.option("--port", type=click.IntRange(1, 65535), help="review --web: the port; a free one without it")
 @click.option("--points", metavar="FILE", help="curve: JSON lines of rows tuned on and scores")
 @click.option("--metric", metavar="NAME", help="curve: what to score by, from 0 to 1; the rubric's primary metric without it")
 @click.option("--arm", metavar="NAME", help="curve: the arm that the models answer in; the first with the adapter without it")
@@ -108,6 +110,8 @@ OF = {
     "by": ("review", "audit"),
     "rows": ("review",),
     "stale": ("review",),
+    "web": ("review",),
+    "port": ("review",),
     "points": ("curve",),
     "metric": ("curve",),
     "arm": ("curve",),
@@ -122,6 +126,8 @@ def _refuse_strangers(action: str, given: dict[str, Any]) -> None:
             raise click.UsageError(f"--{NAMED.get(name, name)}: only with examples {' or '.join(actions)}")
     if action == "import" and (len(given["splits"]) > 1 or len(given["statuses"]) > 1):
         raise click.UsageError("examples import takes one --split and one --status")
+    if given["port"] and not given["web"]:
+        raise click.UsageError("--port: only with --web")
 
 
 def _import(curation: Curation, path: Path, given: dict[str, Any], as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""``groundtune examples review``: the terminal that a review happens in."""
+"""``groundtune examples review``: the terminal that a review happens in, or the page with ``--web``."""
 
 from __future__ import annotations
 
@@ -51,10 +51,39 @@ def user() -> str:
 
 def run(curation: Curation, given: dict[str, Any], as_json: bool) -> int:
     """Review, and print what was decided. Needs a terminal to read keys from."""
-    if not sys.stdin.isatty():
-        raise StateError("a review needs a terminal to read keys from", "start it in one: groundtune examples review")
     by = given["by"] or user()
+    if given["web"]:
+        return _web(curation, by, given, as_json)
+    if not sys.stdin.isatty():
+        raise StateError("a review needs a terminal to read keys from", "type: groundtune examples review --web")
     done = curation.review(Screen(), by, statuses=given["statuses"] or ("draft",), names=given["rows"], stale=given["stale"])
+    return _told(curation, by, done, as_json)
+
+
+def _web(curation: Curation, by: str, given: dict[str, Any], as_json: bool) -> int:
+    """Serve the page until Ctrl-C, and print what was decided."""
+    from groundtune.project.reviewing import Review
+    from groundtune.server import review as pages
+    from groundtune.server.serve import ready, serve
+
+    if len(given["statuses"]) > 1:
+        raise click.UsageError("examples review --web begins with one --status; the page shows the others")
+    ready()
+    review = Review(curation, by, names=given["rows"], stale=given["stale"])
+    # Of rows that are named, and of stale ones, none is left out for its status, as in the terminal.
+    status = (given["statuses"] or (("any",) if given["rows"] or given["stale"] else ("draft",)))[0]
+    serve(lambda door: pages.routes(review, door, status), port=given["port"] or 0, tell=link_told)
+    return _told(curation, by, review.tally(), as_json)
+
+
+def link_told(link: str) -> None:
+    """Say where the page is. The link lets one browser in, once."""
+    click.echo(
+        f"open this link, which works once:\n  {link}\nCtrl-C stops; each decision is on disk before the next row is shown", err=True
+    )
+
+
+def _told(curation: Curation, by: str, done: dict[str, int], as_json: bool) -> int:
     left = sum(item.status == "draft" for item in curation.rows().rows)
     if as_json:
         say_json({"decided": done, "by": by, "drafts": left})

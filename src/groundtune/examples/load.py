@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from groundtune.access.filter import allowed
 from groundtune.errors import ExampleError
 from groundtune.examples.quotes import locate
+from groundtune.files import objects, text_of
 from groundtune.types import Document, Evidence, Example, Kind, Principal, Split, Status
 
 FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply", "readers")
@@ -25,7 +25,8 @@ STATUSES: tuple[Status, ...] = ("approved", "draft", "rejected", "quarantined")
 PREFERENCES, RATINGS = "preferences.jsonl", "ratings.jsonl"
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
-HINT = "mend that line, then type: groundtune check"
+AGAIN = "groundtune check"
+HINT = f"mend that line, then type: {AGAIN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,46 +83,13 @@ def files(place: Path, problems: list[ExampleError]) -> list[Path]:
 
 def rows(path: Path, problems: list[ExampleError]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield ``file:line`` and the object on it; what is no object, or cannot be stored again, is a problem."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.append(ExampleError(f"{path}: not UTF-8 at byte {error.start:,}", "save it as UTF-8, then type: groundtune check"))
-        return
-    except OSError as error:
-        problems.append(ExampleError(f"{path}: cannot be read: {error.strerror}", f"mend it; see: ls -l {path}"))
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line, object_pairs_hook=once, parse_constant=no_constant)
-            json.dumps(row, ensure_ascii=False).encode()
-        except json.JSONDecodeError as error:
-            problems.append(ExampleError(f"{where}: not JSON at column {error.colno}: {error.msg}", HINT))
-        except UnicodeEncodeError:
-            problems.append(ExampleError(f"{where}: holds half of a surrogate pair, which is no character", HINT))
-        except (ValueError, RecursionError) as error:
-            problems.append(ExampleError(f"{where}: {'nested too deep' if isinstance(error, RecursionError) else error}", HINT))
-        else:
-            if isinstance(row, dict):
-                yield where, row
-            else:
-                problems.append(ExampleError(f"{where}: expected a JSON object, found {type(row).__name__}", HINT))
 
+    def tell(message: str, hint: str) -> None:
+        problems.append(ExampleError(message, hint))
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object's fields. Raises ``ValueError`` where one stands twice."""
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
-    return row
-
-
-def no_constant(name: str) -> NoReturn:
-    """Refuse NaN and the infinities, which are not JSON."""
-    raise ValueError(f"{name} is not JSON")
+    text = text_of(path, tell, AGAIN)
+    for number, row in objects(path, text, tell, AGAIN) if text is not None else ():
+        yield f"{path}:{number}", row
 
 
 class Checked:

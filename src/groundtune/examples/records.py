@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.errors import ExampleError
-from groundtune.examples.load import no_constant, once
+from groundtune.files import no_constant, objects, once, storable, text_of, why_no_json
 
 MOST_BYTES = 512_000_000
 MOST_CELL = 4_000_000
-HINT = "mend that line, then type the same command again"
+AGAIN = "groundtune examples import FILE"
+HINT = f"mend that line, then type: {AGAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class Record:
 
 def read(path: Path, problems: list[ExampleError]) -> Iterator[Record]:
     """Yield the records of a file; its problems are added to ``problems``, each with file and line."""
-    text = _text(path, problems)
+
+    def tell(message: str, hint: str) -> None:
+        problems.append(ExampleError(message, hint))
+
+    text = text_of(path, tell, AGAIN, MOST_BYTES)
     if text is None:
         return
     if path.suffix.casefold() in (".csv", ".tsv"):
@@ -40,35 +45,7 @@ def read(path: Path, problems: list[ExampleError]) -> Iterator[Record]:
     elif text.lstrip()[:1] == "[":
         yield from _array(path, text, problems)
     else:
-        yield from _lines(path, text, problems)
-
-
-def _text(path: Path, problems: list[ExampleError]) -> str | None:
-    try:
-        size = path.stat().st_size
-        if path.is_dir():
-            problems.append(ExampleError(f"{path}: is a folder", "name one of its files: groundtune examples import FILE"))
-        elif size > MOST_BYTES:
-            problems.append(ExampleError(f"{path}: {size:,} bytes; at most {MOST_BYTES:,} are read", f"split it: split -C 400M {path}"))
-        else:
-            return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.append(ExampleError(f"{path}: not UTF-8 at byte {error.start:,}", "save it as UTF-8, then type the same command again"))
-    except OSError as error:
-        problems.append(ExampleError(f"{path}: cannot be read: {error.strerror}", f"see: ls -l {path}"))
-    return None
-
-
-def _lines(path: Path, text: str, problems: list[ExampleError]) -> Iterator[Record]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line, object_pairs_hook=once, parse_constant=no_constant)
-        except (ValueError, RecursionError) as error:
-            problems.append(ExampleError(f"{path}:{number}: {_why(error)}", HINT))
-            continue
-        yield from _storable(path, number, value, problems)
+        yield from (Record(number, row) for number, row in objects(path, text, tell, AGAIN))
 
 
 def _array(path: Path, text: str, problems: list[ExampleError]) -> Iterator[Record]:
@@ -87,7 +64,7 @@ def _array(path: Path, text: str, problems: list[ExampleError]) -> Iterator[Reco
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            problems.append(ExampleError(f"{path}:{line}: {_why(error, line)}; what follows was not read", HINT))
+            problems.append(ExampleError(f"{path}:{line}: {why_no_json(error, line)}; what follows was not read", HINT))
             return
         yield from _storable(path, line, value, problems)
         at = _after_blanks(text, at)
@@ -104,26 +81,14 @@ def _after_blanks(text: str, at: int) -> int:
     return at
 
 
-def _why(error: Exception, line: int | None = None) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    if isinstance(error, json.JSONDecodeError):
-        where = f"line {error.lineno} column {error.colno}" if line is not None else f"column {error.colno}"
-        return f"not JSON at {where}: {error.msg}"
-    return str(error)
-
-
 def _storable(path: Path, line: int, value: Any, problems: list[ExampleError]) -> Iterator[Record]:
     if not isinstance(value, dict):
-        problems.append(ExampleError(f"{path}:{line}: expected an object, found {type(value).__name__}", HINT))
+        problems.append(ExampleError(f"{path}:{line}: expected a JSON object, found {type(value).__name__}", HINT))
         return
     try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        problems.append(ExampleError(f"{path}:{line}: holds half of a surrogate pair, which is no character", HINT))
-        return
-    except RecursionError:
-        problems.append(ExampleError(f"{path}:{line}: nested too deep", HINT))
+        storable(value)
+    except (ValueError, RecursionError) as error:
+        problems.append(ExampleError(f"{path}:{line}: {why_no_json(error)}", HINT))
         return
     yield Record(line, value)
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from groundtune.errors import StateError
-from groundtune.examples.load import Checked, no_constant, once
+from groundtune.examples.card import card_of
+from groundtune.examples.load import Checked
 from groundtune.examples.rows import Stored, change, content, sources_of
 from groundtune.examples.schema import check as check_reply
-from groundtune.examples.support import answer_text, missing_numbers
+from groundtune.files import strict_json
 from groundtune.types import Document, Principal
 
 DECISIONS = {"a": "approved", "r": "rejected", "q": "quarantined"}
 REASONS = ("wrong", "not in the document", "tone or form", "personal data", "asked before", "unclear question")
 KEYS = "a approve  r reject  q quarantine  s skip  e edit  u undo  x stop"
-AROUND = 240
 
 
 class Terminal(Protocol):
@@ -84,10 +84,9 @@ class Desk:
     def edited(self, stored: Stored, text: str) -> Stored:
         """Write a row as a person changed it; it is a draft again. Raises ``StateError`` with what is wrong with the text."""
         try:
-            row = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
-            json.dumps(row, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
-            raise StateError(f"not JSON: {error}", "press e to edit again") from None
+            row = strict_json(text)
+        except ValueError as error:
+            raise StateError(f"it was not saved: {error}", "press e to edit again") from None
         if not isinstance(row, dict):
             raise StateError("expected one JSON object", "press e to edit again")
         if row.get("id") != stored.row.get("id"):
@@ -100,6 +99,12 @@ class Desk:
         done = change(stored, fields)
         self.record(done)
         return done
+
+    def undone(self, before: Stored, after: Stored) -> Stored:
+        """Write a row as it was before a decision. Raises ``StateError`` where it is no longer as that decision left it."""
+        restored = change(after, {**dict.fromkeys(after.row), **before.row})
+        self.record(replace(restored, row={**restored.row, "reviewed": {"by": self.by, "at": self.now(), "did": "undone"}}))
+        return restored
 
 
 def review(rows: Sequence[Stored], desk: Desk, terminal: Terminal) -> dict[str, int]:
@@ -119,9 +124,7 @@ def review(rows: Sequence[Stored], desk: Desk, terminal: Terminal) -> dict[str, 
                 at += 1
             elif key == "u" and past:
                 at, before, after, name = past.pop()
-                fields = {**dict.fromkeys(after.row), **before.row}
-                queue[at] = restored = change(after, fields)
-                desk.record(replace(restored, row={**restored.row, "reviewed": {"by": desk.by, "at": desk.now(), "did": "undone"}}))
+                queue[at] = desk.undone(before, after)
                 done[name] -= 1
             elif key == "e":
                 text = terminal.edit(json.dumps(content(stored.row), indent=2, ensure_ascii=False) + "\n")
@@ -154,57 +157,20 @@ def _reason(terminal: Terminal) -> str:
 
 def card(stored: Stored, desk: Desk, number: int, of: int, done: Mapping[str, int]) -> list[str]:
     """Return a row as lines to read in a few seconds: what is asked, what is answered, where the document says so, what is doubtful."""
-    row = stored.row
-    given = row.get("reply")
-    reply: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    made = card_of(stored.row, desk.documents, desk.answer_field)
     tally = ", ".join(f"{count} {name}" for name, count in done.items() if count)
-    facts = [str(row.get(name)) for name in ("status", "asker", "split", "kind") if row.get(name)]
-    lines = ["", f"[{number}/{of}] {stored.id} · {' · '.join(facts)}" + (f"    ({tally})" if tally else "")]
-    narrowed = row.get("filter")
-    lines.append(f"Q  {row.get('question')}" + (f"  {narrowed}" if narrowed else ""))
-    answer = answer_text(reply, desk.answer_field)
-    lines.append(f"A  {answer}")
-    others = {name: value for name, value in reply.items() if name != desk.answer_field}
-    if others:
-        lines.append("   " + "  ".join(f"{name}: {value}" for name, value in others.items()))
-    evidence = row.get("evidence")
-    for item in evidence if isinstance(evidence, list) else ():
-        if isinstance(item, dict):
-            lines.append(f"E  {item.get('document')}: {_shown(item, desk.documents)}")
-    if row.get("readers"):
-        lines.append(f"E  no document; readers: {row['readers']}")
-    if isinstance(row.get("origin"), dict) and row["origin"].get("form") == "synthetic":
-        lines.append(f"!  written by a model: {row['origin'].get('model')}")
-    if row.get("reason"):
-        lines.append(f"!  {row['reason']}")
-    texts = [document.text for name, document in desk.documents.items() if name in _named(row)]
-    if texts and (lost := missing_numbers(answer, [str(row.get("question")), *texts])):
-        lines.append(f"!  numbers that its documents do not hold: {', '.join(lost)}")
-    lines += [f"!  {text}" for text in desk.wrong(row)]
+    lines = ["", f"[{number}/{of}] {stored.id} · {' · '.join(made.facts)}" + (f"    ({tally})" if tally else "")]
+    lines.append(f"Q  {made.question}" + (f"  {made.filter}" if made.filter else ""))
+    lines.append(f"A  {made.answer}")
+    if made.others:
+        lines.append("   " + "  ".join(f"{name}: {value}" for name, value in made.others))
+    for item in made.evidence:
+        shown = f"…{item.before}»{item.quote}«{item.after}…" if item.found else f"NOT FOUND: {item.quote}"
+        lines.append(f"E  {item.document}: {shown}")
+    if made.readers is not None:
+        lines.append(f"E  no document; readers: {made.readers}")
+    lines += [f"!  {text}" for text in (*made.doubts, *desk.wrong(stored.row))]
     return [*(clean(line) for line in lines), KEYS]
-
-
-def _named(row: Mapping[str, Any]) -> set[str]:
-    rows = row.get("evidence")
-    return {
-        f"document:{str(item.get('document', '')).removeprefix('document:')}"
-        for item in (rows if isinstance(rows, list) else ())
-        if isinstance(item, dict)
-    }
-
-
-def _shown(item: Mapping[str, Any], documents: Mapping[str, Document]) -> str:
-    """Return the quote between marks, with what stands around it in the document."""
-    from groundtune.examples.quotes import locate
-
-    quote = str(item.get("quote", ""))
-    document = documents.get(f"document:{str(item.get('document', '')).removeprefix('document:')}")
-    span = locate(quote, document.text) if document is not None else None
-    if document is None or span is None:
-        return f"NOT FOUND: {quote}"
-    start, end = span
-    text = document.text
-    return f"…{text[max(0, start - AROUND) : start]}»{text[start:end]}«{text[end : end + AROUND]}…"
 
 
 def clean(text: str) -> str:

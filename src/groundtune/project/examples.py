@@ -23,7 +23,8 @@ from groundtune.tuning.rows import Row
 from groundtune.types import Document, Principal
 
 if TYPE_CHECKING:
-    from groundtune.examples.review import Terminal
+    from groundtune.examples.pairs import PairDesk
+    from groundtune.examples.review import Desk, Terminal
     from groundtune.project.main import Project
 
 EXPORTS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "csv", "rows", "answers")
@@ -262,7 +263,7 @@ class Curation:
 
         desk = self.desk(by)
         found = self.rows()
-        self._in_step(found)
+        self.in_step(found)
         rows = [item for item in found.rows if item.status in statuses or names]
         if names:
             known = {item.id for item in rows}
@@ -271,30 +272,44 @@ class Curation:
                     raise UnknownName.of("row", name, sorted(known)[:20], "type: groundtune examples audit")
             rows = [item for item in rows if item.id in names]
         if stale:
-            from groundtune.examples import checks
-            from groundtune.examples.findings import case_of
-
-            cases = [case_of(item, self.settings.answers.answer_field) for item in found.rows if item.status in ("approved", "draft")]
-            old = {name for finding in checks.stale(cases, self.documents) for name in finding.rows}
+            old = self.stale(found)
             rows = [item for item in found.rows if item.id in old]
         return review(rows, desk, terminal)
 
-    def desk(self, by: str) -> Any:
-        """Return what a review needs."""
+    def stale(self, found: Reading | None = None) -> set[str]:
+        """Return the ids of rows in use whose document changed or is gone since."""
+        from groundtune.examples import checks
+        from groundtune.examples.findings import case_of
+
+        rows = (found or self.rows()).rows
+        cases = [case_of(item, self.settings.answers.answer_field) for item in rows if item.status in ("approved", "draft")]
+        return {name for finding in checks.stale(cases, self.documents) for name in finding.rows}
+
+    def desk(self, by: str) -> Desk:
+        """Return what a review of rows needs."""
         from groundtune.examples.review import Desk
+
+        return Desk(**self._needs(by), record=self.reported)
+
+    def pair_desk(self, by: str) -> PairDesk:
+        """Return what a review of preference pairs needs."""
+        from groundtune.examples.pairs import PairDesk
+
+        return PairDesk(**self._needs(by), record=lambda item: self.reported(item, "pair"))
+
+    def _needs(self, by: str) -> dict[str, Any]:
         from groundtune.records.ledger import now
 
-        return Desk(
-            documents=self.documents,
-            principals=self.principals,
-            schema=self.schema,
-            answer_field=self.settings.answers.answer_field,
-            by=by,
-            now=now,
-            record=self.reported,
-        )
+        return {
+            "documents": self.documents,
+            "principals": self.principals,
+            "schema": self.schema,
+            "answer_field": self.settings.answers.answer_field,
+            "by": by,
+            "now": now,
+        }
 
-    def reported(self, item: Stored) -> None:
+    def reported(self, item: Stored, what: str = "example") -> None:
         """Write a decision on a row into the ledger, once."""
         said = item.row.get("reviewed")
         if not isinstance(said, dict):
@@ -305,12 +320,15 @@ class Curation:
             "reason": item.row.get("reason", ""),
             "content": fingerprint(stored_rows.content(item.row)),
         }
-        self.project.ledger.audit(fingerprint(item.id, details), "review", f"example:{item.id}", details, at=str(said.get("at")))
+        self.project.ledger.audit(fingerprint(item.id, details), "review", f"{what}:{item.id}", details, at=str(said.get("at")))
 
-    def _in_step(self, found: Reading) -> None:
+    def in_step(self, found: Reading | None = None) -> None:
         """Bring the ledger in step with the files: a review that was killed between the two left one decision unreported."""
-        for item in found.rows:
+        for item in (found or self.rows()).rows:
             self.reported(item)
+        ignored: list[ExampleError] = []
+        for where, row in load.rows(self.preferences, ignored) if self.preferences.is_file() else ():
+            self.reported(Stored(path=self.preferences, line=int(where.rpartition(":")[2]), row=row), "pair")
 
 
 def _kind(reason: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,9 +70,12 @@ def read(path: Path) -> Labels:
     Raises ``StateError`` with the line for anything else that is no label: such a file was changed by hand.
     """
     try:
-        data = path.read_bytes()
+        return _read(path, path.read_bytes())
     except FileNotFoundError:
-        data = b""
+        return _read(path, b"")
+
+
+def _read(path: Path, data: bytes) -> Labels:
     sample: Sample | None = None
     by: dict[str, dict[str, Label]] = {}
     proposed: dict[str, tuple[str, ...]] = {}
@@ -105,13 +108,23 @@ def start(path: Path, sample: Sample) -> None:
 
 
 def add(
-    path: Path, response: str, label: Label | None, labeller: str, *, proposed: Sequence[str] = (), seconds: float | None = None
+    path: Path,
+    response: str,
+    label: Label | None,
+    labeller: str,
+    *,
+    proposed: Sequence[str] = (),
+    seconds: float | None = None,
+    check: Callable[[Labels], None] = lambda there: None,
 ) -> None:
-    """Add one label, or with ``None`` take the labeller's own back. It is on the disk when this returns."""
+    """Add one label, or with ``None`` take the labeller's own back. It is on the disk when this returns.
+
+    ``check`` is given what the file says while nobody else can write to it, and raises where the label is not to be added.
+    """
     row: dict[str, Any] = {"response": response, "label": label, "labeller": labeller, "at": _now(), "proposed": list(proposed)}
     if seconds is not None:
         row["seconds"] = round(seconds, 1)
-    _append(path, row)
+    _append(path, row, check)
 
 
 def labeller_named(name: str) -> str:
@@ -122,7 +135,7 @@ def labeller_named(name: str) -> str:
     return said
 
 
-def _append(path: Path, row: Mapping[str, Any]) -> None:
+def _append(path: Path, row: Mapping[str, Any], check: Callable[[Labels], None] = lambda there: None) -> None:
     """Add a whole line, first cutting off what a kill left of the last one. Two people may write into one file."""
     line = (json.dumps({**row, "schema": SCHEMA}, ensure_ascii=False, sort_keys=True) + "\n").encode()
     with storing(path):
@@ -130,6 +143,7 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            check(_read(path, path.read_bytes()))
             size = os.fstat(handle).st_size
             kept = _whole(handle, size)
             if kept < size:

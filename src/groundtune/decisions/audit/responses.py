@@ -9,17 +9,17 @@ answer), ``answerable`` (false: it should have refused) and ``format`` ("json") 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from groundtune.errors import GroundtuneError, InputError, Problems
-from groundtune.files import fingerprint
+from groundtune.files import fingerprint, objects, text_of
 
-HINT = "mend that line, then type: groundtune audit FILE"
+AGAIN = "groundtune audit FILE"
+HINT = f"mend that line, then type: {AGAIN}"
 MOST_SHOWN = 20
 SAMPLE = 200
 
@@ -52,7 +52,12 @@ def read(path: Path) -> tuple[Response, ...]:
     problems: list[GroundtuneError] = []
     found: list[Response] = []
     seen: Counter[str] = Counter()
-    for number, row in _rows(path, problems):
+
+    def tell(message: str, hint: str) -> None:
+        problems.append(InputError(message, hint))
+
+    text = text_of(path, tell, AGAIN)
+    for number, row in objects(path, text, tell, AGAIN) if text is not None else ():
         wrong = list(_wrong(row))
         problems += [InputError(f"{path}:{number}: {text}", HINT) for text in wrong]
         if wrong:
@@ -67,7 +72,7 @@ def read(path: Path) -> tuple[Response, ...]:
         shown = problems[:MOST_SHOWN]
         if more > 0:
             shown.append(InputError(f"and {more} more like these", HINT))
-        raise problems[0] if len(problems) == 1 else Problems(shown, "mend these, then type: groundtune audit FILE")
+        raise problems[0] if len(problems) == 1 else Problems(shown, f"mend these, then type: {AGAIN}")
     if not found:
         raise InputError(f"{path}: holds no answers", 'give one JSON object a line: {"question": "…", "answer": "…"}')
     return tuple(found)
@@ -83,46 +88,6 @@ def sample(responses: Sequence[Response], size: int, seed: int) -> tuple[Respons
         return hashlib.sha256(f"{seed} {response.id}".encode()).digest()
 
     return tuple(sorted(responses, key=place)[:size])
-
-
-def _rows(path: Path, problems: list[GroundtuneError]) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file", f"name a file of logged answers; see: ls {path.parent}") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, expected a file of JSON lines", f"see: ls {path}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start:,}", "save it as UTF-8, then type: groundtune audit FILE") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
-            json.dumps(row, ensure_ascii=False).encode()
-        except json.JSONDecodeError as error:
-            problems.append(InputError(f"{path}:{number}: not JSON at column {error.colno}: {error.msg}", HINT))
-        except UnicodeEncodeError:
-            problems.append(InputError(f"{path}:{number}: holds half of a surrogate pair, which is no character", HINT))
-        except (ValueError, RecursionError) as error:
-            what = "nested too deep" if isinstance(error, RecursionError) else str(error)
-            problems.append(InputError(f"{path}:{number}: {what}", HINT))
-        else:
-            if isinstance(row, dict):
-                yield number, row
-            else:
-                problems.append(InputError(f"{path}:{number}: expected an object with question and answer", HINT))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError("the same key twice")
-    return row
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 def _wrong(row: Mapping[str, Any]) -> Iterator[str]:
