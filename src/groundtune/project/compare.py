@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask
 from groundtune.errors import StateError, UnknownName
 from groundtune.files import file_sha256, fingerprint
@@ -188,7 +187,7 @@ def _index(project: Project) -> str:
 def _task(project: Project, planned: Plan) -> list[Score]:
     """Ask every dev question three times: the version, its base in the same arm, and the live version."""
     content, settings, people = project.content, project.settings, project.content.principals
-    if prompt_hash(project.house.instructions) != planned.version.prompt_hash:
+    if project.house.prompt_hash != planned.version.prompt_hash:
         raise StateError(
             f"{planned.version.id} was trained on another prompt ({planned.version.prompt_hash}) than the project now uses",
             "type: groundtune tune",

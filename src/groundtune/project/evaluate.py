@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
 from groundtune.files import fingerprint, write_json, write_lines
@@ -68,7 +67,7 @@ def evaluate(project: Project, names: Sequence[str] | None) -> Evaluation:
         "index": index,
         "chat": project.chat.fingerprint,
         "embed": project.embed.fingerprint if retrieve else "none",
-        "prompt": prompt_hash(project.house.instructions),
+        "prompt": project.house.prompt_hash,
         **measure.inputs(settings),
         **{f"adapter {name}": version.id for name, version in sorted(versions.items())},
         **{f"abstention {name}": item.judge.id for name, item in tools.items() if item.judge is not None},
@@ -151,7 +150,7 @@ def arm_key(project: Project, arm: Arm, tools: Tools, index: str, split: Split) 
         tools.shots,
         None if tools.adapter is None else tools.adapter.id,
         tools.house,
-        prompt_hash(tools.house.instructions),
+        tools.house.prompt_hash,
         project.chat.fingerprint,
         project.settings.chat.batch,
         *switches,

@@ -249,7 +249,7 @@ class Curation:
             rows=len(made),
             left_out=dict(left_out),
             readers=allowed,
-            prompt=prompt_hash(self.settings.answers.instructions.strip()),
+            prompt=prompt_hash(self.settings.answers.instructions.strip(), tell_conflicts=self.settings.answers.tell_conflicts),
         )
 
     # ── by hand ──

@@ -16,6 +16,7 @@ from groundtune.types import Answer, Arm, Decision, ModelVersion, Passage, Princ
 
 if TYPE_CHECKING:
     from groundtune.access.filter import Filter
+    from groundtune.access.jwks import Published
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.store import Store
@@ -108,7 +109,13 @@ class Project:
         from groundtune.access.tokens import verified
         from groundtune.project.people import issuer_of
 
-        return verified(token, issuer_of(self.folder, self.settings), self.served.directory)
+        return verified(token, issuer_of(self.folder, self.settings, self._published), self.served.directory)
+
+    @cached_property
+    def _published(self) -> Published | None:
+        from groundtune.project.people import published_of
+
+        return published_of(self.settings)
 
     def principal(self, name: str) -> Principal:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""

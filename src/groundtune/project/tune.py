@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import UnknownName
 from groundtune.examples import preferences
 from groundtune.examples.load import STATUSES
@@ -84,7 +83,7 @@ def job_for(project: Project, name: str) -> adapter.Job:
         raise UnknownName.of("adapter", name, known, "name a [tuning.*] table of groundtune.toml: groundtune tune NAME")
     rows, dev_rows = _prepared(project, name)
     recipe, seed = project.settings.tuning[name], project.settings.project.seed
-    prompt = prompt_hash(project.house.instructions)
+    prompt = project.house.prompt_hash
     key = adapter.version_key(
         name=name, recipe=recipe, rows=rows, dev_rows=dev_rows, base=project.chat.fingerprint, prompt_hash=prompt, seed=seed
     )

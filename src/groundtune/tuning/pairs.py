@@ -63,7 +63,7 @@ def build(
         pairs.append(
             Pair(
                 example_id=item.id,
-                messages=render(item.question, instructions=house.instructions, passages=blocks_of(passages)),
+                messages=render(item.question, instructions=house.instructions, passages=blocks_of(passages), notes=house.notes(passages)),
                 chosen=_text(item.chosen, house),
                 rejected=_text(item.rejected, house),
                 document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),

@@ -152,7 +152,13 @@ def rows_of(
         rows.append(
             Row(
                 example_id=example.id,
-                messages=render(example.question, instructions=house.instructions, filter=example.filter, passages=blocks_of(passages)),
+                messages=render(
+                    example.question,
+                    instructions=house.instructions,
+                    filter=example.filter,
+                    passages=blocks_of(passages),
+                    notes=house.notes(passages),
+                ),
                 completion=completion,
                 document_ids=tuple(dict.fromkeys([*drawn_on, *(passage.chunk.document_id for passage in passages)])),
             )
