@@ -77,6 +77,8 @@ class Issuing(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Sender)
         self.asked = 0
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.over = threading.Event()
+        self.ended = 0
         self.answer: Answer = lambda sender: sender.give(jwks(row(FIRST, kid="r1")))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -101,6 +103,7 @@ def server() -> Iterator[Issuing]:
         thread = threading.Thread(target=partial(made.serve_forever, 0.01), daemon=True)
         thread.start()
         yield made
+        made.over.set()
         made.shutdown()
 
 
@@ -209,24 +212,28 @@ def short(sender: Sender) -> None:
     sender.give(jwks(row(FIRST, kid="r1")), Content_Length="100000")
 
 
-def dripped_head(sender: Sender) -> None:
-    for letter in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 500:
+def drip(sender: Sender, text: bytes) -> None:
+    for letter in text:
         sender.wfile.write(bytes([letter]))
         sender.wfile.flush()
-        time.sleep(0.05)
+        if sender.server.over.wait(0.05):
+            return
+    sender.server.ended += 1
+
+
+def dripped_head(sender: Sender) -> None:
+    drip(sender, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2_000)
 
 
 def dripped_body(sender: Sender) -> None:
     sender.send_response(200)
     sender.end_headers()
-    for _ in range(500):
-        sender.wfile.write(b" ")
-        sender.wfile.flush()
-        time.sleep(0.05)
+    drip(sender, jwks(row(FIRST, kid="r1")) + b" " * 2_000)
 
 
 def silent(sender: Sender) -> None:
-    time.sleep(3)
+    sender.server.over.wait(60)
+    sender.server.ended += 1
 
 
 def nonsense(sender: Sender) -> None:
@@ -242,7 +249,7 @@ def nonsense(sender: Sender) -> None:
         (short, "IncompleteRead|before its end"),
         (dripped_head, "took more than 0.3 s"),
         (dripped_body, "took more than 0.3 s"),
-        (silent, "took more than 0.3 s|timed out"),
+        (silent, "took more than 0.3 s|TimeoutError"),
         (nonsense, "BadStatusLine|cannot be fetched"),
         (lambda sender: sender.give(b"[" * 100_000), "not a JWKS"),
         (lambda sender: sender.give(b"\xff\xfe"), "not UTF-8"),
@@ -253,10 +260,10 @@ def nonsense(sender: Sender) -> None:
 )
 def test_whatever_the_server_sends_there_is_an_end_and_no_token_is_taken(server: Issuing, answer: Answer, said: str) -> None:
     server.answer = answer
-    began = time.monotonic()
+    slow = answer in (dripped_head, dripped_body, silent)
     with pytest.raises(KeysError, match=said) as raised:
-        ask(Published(server.url, resolver=here, seconds=0.3), token())
-    assert time.monotonic() - began < 2.5, "one limit for the whole answer, however it is stretched"
+        ask(Published(server.url, resolver=here, seconds=0.3 if slow else 20), token())
+    assert server.ended == 0, "one limit for the whole answer, however it is stretched"
     assert token()[:40] not in str(raised.value)
 
 
@@ -372,11 +379,8 @@ def test_a_certificate_has_to_be_trusted_and_of_that_very_host(tmp_path: Path, s
 
 def test_a_server_that_never_ends_its_handshake_is_left(server: Issuing) -> None:
     published = Published(f"https://localhost:{server.server_port}/keys", resolver=here, seconds=0.3)
-    server.answer = silent
-    began = time.monotonic()
-    with pytest.raises(KeysError, match="cannot be fetched"):
+    with pytest.raises(KeysError, match="took more than 0.3 s"):
         published.keys("r1")
-    assert time.monotonic() - began < 2.5
 
 
 def test_a_project_keeps_the_keys_of_its_address(tmp_path: Path, server: Issuing) -> None:

@@ -84,7 +84,6 @@ class Published:
         return held is None or now - held[1] >= self._fresh / 2 or not self._serves(name)
 
     def _ask(self) -> None:
-        self._asked = self._clock()
         try:
             body = self._fetched()
             self._held = keys_of_jwks(body.decode("utf-8"), self.url, strict=False), self._clock()
@@ -92,6 +91,9 @@ class Published:
             self._why = error.message
         except UnicodeDecodeError:
             self._why = f"{self.url}: not UTF-8"
+        finally:
+            # Not before: until then, whoever needs the answer has to wait for it.
+            self._asked = self._clock()
 
     def _fetched(self) -> bytes:
         parts, until = self._parts, time.monotonic() + self._seconds
@@ -106,7 +108,10 @@ class Published:
             try:
                 if parts.scheme == "https":
                     sock = _secured(sock, host, timer, late, until)
-                return self._body(sock, host, port)
+                body = self._body(sock, host, port)
+                if late.is_set():
+                    raise TimeoutError  # an answer without a length may look whole where it was cut
+                return body
             finally:
                 timer.cancel()
         except (OSError, http.client.HTTPException, UnicodeError, ValueError) as error:

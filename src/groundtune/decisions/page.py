@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from groundtune.decisions import sections
 from groundtune.decisions.plots import Difference, Point, forest, scatter
 from groundtune.scores.metrics import metric_named
-from groundtune.types import Answer, Arm, Decision, Document, Estimate, Example, Score
+from groundtune.types import Answer, Arm, Decision, Document, Estimate, Example, Score, Statement
 
 HEADLINES = {"ship": "Ship “{choice}”", "can't tell": "Can't tell yet", "none passes": "No arm passes the gates"}
 TONES = {"ship": "ship", "can't tell": "open", "none passes": "none"}
@@ -24,7 +24,10 @@ TONES = {"ship": "ship", "can't tell": "open", "none passes": "none"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a decision rests on, as the page shows it. ``answers`` by arm, in the order of ``examples``."""
+    """What a decision rests on, as the page shows it. ``answers`` by arm, in the order of ``examples``.
+
+    ``curves`` are drawings by the title of the section that they are shown in.
+    """
 
     project: str
     currency: str
@@ -39,6 +42,7 @@ class Evidence:
     looks: int
     relocked: int
     run_id: str
+    curves: Mapping[str, str] = field(default_factory=dict)
 
 
 def page(decision: Decision, evidence: Evidence) -> str:
@@ -52,7 +56,7 @@ def page(decision: Decision, evidence: Evidence) -> str:
             _table(decision, evidence, means),
             _differences(decision, evidence, pairs),
             _plots(decision, evidence, means),
-            *(sections.html(item) for item in decision.sections),
+            *(sections.html(item, evidence.curves.get(item.title, "")) for item in decision.sections),
             _provenance(decision, evidence),
             _drill(evidence),
         )
@@ -301,6 +305,10 @@ def _data(decision: Decision, evidence: Evidence) -> dict[str, Any]:
                 ],
                 "prompt": kept("\n\n".join(f"[{message['role']}]\n{message['content']}" for message in answer.messages)),
                 "raw": kept(answer.text),
+                "conflicts": [
+                    f"{'the newer: ' if item.newer else ''}{_statement(item.first)} · {_statement(item.second)}"
+                    for item in answer.conflicts
+                ],
             }
         narrowed = "".join(f", {key} {value}" for key, value in example.filter.items())
         questions.append(
@@ -314,3 +322,8 @@ def _data(decision: Decision, evidence: Evidence) -> dict[str, Any]:
             }
         )
     return {"primary": decision.primary, "arms": list(evidence.answers), "texts": list(texts), "questions": questions}
+
+
+def _statement(item: Statement) -> str:
+    about = ", ".join(part for part in (f"version {item.version}" if item.version else "", item.date, item.place) if part)
+    return f"“{' '.join(item.text.split())}” ({item.document_id.removeprefix('document:')}{', ' if about else ''}{about})"
