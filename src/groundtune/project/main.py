@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from groundtune import config, plugins
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from groundtune.project.ingest import Ingested
     from groundtune.project.models import Models
     from groundtune.project.pilot import Piloted
+    from groundtune.project.watch import Step
     from groundtune.project.what_if import WhatIf
     from groundtune.records.ledger import Ledger
 
@@ -256,6 +258,15 @@ class Project:
         from groundtune.project.ingest import plan
 
         return plan(self, retry=retry, reread=reread, drop=drop, emptied=emptied)
+
+    def watch(self, *, stop: Event, told: Callable[[Step], None], every: float = 0.5, others: float = 300.0) -> None:
+        """Ingest now, and again whenever files change, until ``stop`` is set; ``told`` hears of what was done and of what went wrong.
+
+        Folders are looked at every ``every`` seconds, all other sources are asked every ``others`` seconds.
+        """
+        from groundtune.project.watch import watch
+
+        watch(self, stop=stop, told=told, every=every, others=others)
 
     def apply_access(self, *, accept: bool = False) -> IndexVersion:
         """Give what is indexed the readers that hold now; texts and vectors stay. A mass change has to be accepted."""
