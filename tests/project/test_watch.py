@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
-import pytest
 from test_ingest import found, make, ran
 from test_ingest import write as written
 
@@ -23,7 +22,7 @@ from groundtune.project import watch as watching
 from groundtune.project.content import CATALOGUE
 from groundtune.project.watch import Step
 
-PATIENCE = 60  # seconds that a machine with much to do may take; no test waits for it to pass
+PATIENCE = 300  # seconds that a machine with much to do may take; no test waits for it to pass
 
 
 @contextmanager
@@ -122,7 +121,7 @@ def test_a_mass_change_of_readers_waits_for_somebody(tmp_path: Path) -> None:
         f"d{number}": f"# Crane {number}\n\n" + " ".join(f"Crane {number} lifts {part} crates." for part in range(60))
         for number in range(4)
     }
-    folder = make(tmp_path / "p", **texts)
+    folder = make(tmp_path / "p", "\n[access]\nalarm_chunks = 1\n", **texts)
     with watched(folder) as told:
         told()
         for name, text in texts.items():
@@ -180,8 +179,7 @@ def test_failures_are_tried_again_later_and_later() -> None:
     assert waits[:4] == [2.0, 4.0, 8.0, 16.0] and waits[-1] == watching.LONGEST_WAIT
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_verb_ends_cleanly_by_a_signal_and_what_it_did_stands(tmp_path: Path, number: int) -> None:
+def test_the_verb_ends_cleanly_by_a_signal_and_what_it_did_stands(tmp_path: Path) -> None:
     folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.")
     code = "from groundtune.cli.main import main; main()"
     given = [sys.executable, "-c", code, "ingest", "--watch", "--json", "--every", "0.05", "-p", str(folder), "--progress", "silent"]
@@ -193,7 +191,7 @@ def test_the_verb_ends_cleanly_by_a_signal_and_what_it_did_stands(tmp_path: Path
         write(folder, "b.md", "# Quay\n\nThe quay is blue.")
         second = json.loads(child.stdout.readline())
         assert second["names"] == {"new": ["b.md"]} and second["late"] >= 0
-        child.send_signal(number)
+        child.send_signal(signal.SIGTERM)
         assert child.wait(PATIENCE) == 0
         assert "Traceback" not in child.stderr.read()
     assert "document:b.md" in found(folder, "quay")
