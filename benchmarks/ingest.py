@@ -193,4 +193,4 @@ def _sync(documents: list[Document], embed: MiniLM, store: Path) -> tuple[float,
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:3]))
+    main(*(int(argument) for argument in sys.argv[1:4]))
