@@ -24,6 +24,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -384,7 +385,11 @@ def reranker(name: str) -> Any:
     from groundtune import plugins
 
     use, _, model = name.partition("=")
-    return plugins.load("rerank", use)({"model": model})
+    opened = plugins.load("rerank", use)({"model": model})
+    if use == "minilm":
+        # Every passage is among the candidates of several questions; here its word pieces are computed once.
+        opened._model.pieces = lru_cache(maxsize=4_000)(opened._model.pieces)
+    return opened
 
 
 if __name__ == "__main__":

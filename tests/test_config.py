@@ -98,7 +98,11 @@ def test_the_line_of_a_key_in_the_second_arm_is_found() -> None:
     [
         ('[access.sql]\nquery = "SELECT 1, 2"\n', "access.sql: give either url or url_env"),
         ('[access.sql]\nquery = "SELECT 1, 2"\nurl = "a"\nurl_env = "B"\n', "access.sql: give either url or url_env"),
-        ('[access.tokens]\nissuer = "i"\naudience = "a"\n', "access.tokens: give either jwks_file or secret_env"),
+        ('[access.tokens]\nissuer = "i"\naudience = "a"\n', "access.tokens: give one of jwks_file, jwks_url and secret_env"),
+        (
+            '[access.tokens]\nissuer = "i"\naudience = "a"\njwks_file = "k"\njwks_url = "https://i/k"\n',
+            "access.tokens: give one of jwks_file, jwks_url and secret_env",
+        ),
         ('[access.tokens]\nissuer = ""\naudience = "a"\njwks_file = "k"\n', "access.tokens.issuer"),
         ('[access.tokens]\nissuer = "i"\naudience = "a"\njwks_file = "k"\nalgorithms = ["none"]\n', "unknown key"),
     ],

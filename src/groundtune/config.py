@@ -229,8 +229,8 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     members, tokens = settings.access.sql, settings.access.tokens
     if members is not None and (members.url is None) == (members.url_env is None):
         yield problem(["access", "sql"], "access.sql: give either url or url_env")
-    if tokens is not None and (tokens.jwks_file is None) == (tokens.secret_env is None):
-        yield problem(["access", "tokens"], "access.tokens: give either jwks_file or secret_env")
+    if tokens is not None and [tokens.jwks_file, tokens.jwks_url, tokens.secret_env].count(None) != 2:
+        yield problem(["access", "tokens"], "access.tokens: give one of jwks_file, jwks_url and secret_env")
     arms = [arm.name for arm in settings.arms]
     for name, table in settings.tuning.items():
         for key, wrong in _misfits(name, table, settings):

@@ -9,6 +9,7 @@ GroundtuneError
 │   ├── UnknownName    a principal, an arm, a plug-in, a verb's argument that does not exist
 │   │   └── UnknownMetric  a rubric or [scores] names a metric that nothing measures
 │   └── TokenError     a token proves nothing: its signature, issuer, audience, time or claims are wrong
+│       └── KeysError  the keys of the tokens' issuer cannot be had, so no token can be checked
 ├── StateError         the project is not in the state that the verb needs
 │   ├── LockedError    the test set or the rubric changed after it was locked
 │   ├── NotComparable  two decisions were made on different test sets
@@ -89,6 +90,10 @@ class UnknownName(InputError):
 
 class TokenError(InputError):
     """A token proves nothing here: its signature, issuer, audience, time or claims are not as they have to be."""
+
+
+class KeysError(TokenError):
+    """The keys of the tokens' issuer cannot be fetched, or are too old: no token can be checked, so none is taken."""
 
 
 class UnknownMetric(UnknownName):

@@ -14,17 +14,21 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from groundtune.access.directory import Directory
 from groundtune.access.groups import USER, closed, own, widened, wrong_name
 from groundtune.errors import ConfigError, MissingExtra, TokenError
 from groundtune.types import Principal
 
+if TYPE_CHECKING:
+    from groundtune.access.jwks import Published
+
 HINT = "ask with a valid token, then type: groundtune ask … --token-file FILE"
 CONFIG_HINT = "mend [access.tokens], then type: groundtune check"
 MOST_CHARACTERS = 16_384
 MOST_GROUPS = 1_000
+MOST_KEYS = 100
 LEAST_SECRET = 32  # bytes of an HS256 key: as long as its hash (RFC 7518, section 3.2)
 LEAST_RSA = 2_048  # bits (RFC 7518, section 3.3)
 
@@ -39,11 +43,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Whose tokens are taken. ``keys`` by key id, which is empty for a key without one; ``subject`` and ``groups`` are claims."""
+    """Whose tokens are taken. ``keys`` by key id, which is empty for a key without one; ``subject`` and ``groups`` are claims.
+
+    Instead of the keys there may be what fetches them (``jwks.Published``).
+    """
 
     issuer: str
     audience: str
-    keys: Mapping[str, Key]
+    keys: Mapping[str, Key] | Published
     subject: str = "sub"
     groups: str = "groups"
     leeway: float = 30.0
@@ -60,7 +67,7 @@ def keys_of_secret(secret: bytes) -> dict[str, Key]:
 
 def keys_of_file(path: Path) -> dict[str, Key]:
     """Return the public keys of a file: a JWKS (JSON), or one key in PEM. RSA keys verify RS256, P-256 keys ES256; others are errors."""
-    jwt = _jwt()
+    _jwt()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -69,26 +76,48 @@ def keys_of_file(path: Path) -> dict[str, Key]:
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
         try:
-            return {"": _public(path, load_pem_public_key(text.encode()))}
+            return {"": _public(str(path), load_pem_public_key(text.encode()))}
         except ValueError as error:
             raise ConfigError(f"{path}: not a public key in PEM: {str(error)[:100]}", CONFIG_HINT) from None
+    return keys_of_jwks(text, str(path))
+
+
+def keys_of_jwks(text: str, where: str, *, strict: bool = True) -> dict[str, Key]:
+    """Return the public keys of a JWKS. ``strict``, a key that is not for RS256 or ES256 is an error.
+
+    Otherwise it is passed over: an issuer publishes keys for others, too. Two usable ones of one id, or none at all, are an error in any
+    case (``ConfigError``).
+    """
+    jwt = _jwt()
+    found: dict[str, Key] = {}
     try:
         rows = json.loads(text)["keys"]
-        found: dict[str, Key] = {}
+        if len(rows) > MOST_KEYS:
+            raise ConfigError(f"{where}: holds {len(rows):,} keys; at most {MOST_KEYS} are read", CONFIG_HINT)
         for row in rows:
             if row.get("use", "sig") != "sig":
                 continue
-            if row.get("kty") not in ("RSA", "EC"):
-                raise ConfigError(f"{path}: holds a key of kind {row.get('kty')!r}; expected public RSA or EC keys", CONFIG_HINT)
+            try:
+                key = _of_row(jwt, row, where)
+            except (ConfigError, ValueError, KeyError, TypeError, jwt.PyJWTError):
+                if strict:
+                    raise
+                continue
             name = str(row.get("kid", ""))
             if name in found:
-                raise ConfigError(f"{path}: two keys of the id {name!r}", CONFIG_HINT)
-            found[name] = _public(path, jwt.PyJWK(row, algorithm="RS256" if row["kty"] == "RSA" else "ES256").key, row.get("alg"))
-    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
-        raise ConfigError(f"{path}: not a JWKS: {str(error)[:100] or type(error).__name__}", CONFIG_HINT) from None
+                raise ConfigError(f"{where}: two keys of the id {name!r:.80}", CONFIG_HINT)
+            found[name] = key
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
+        raise ConfigError(f"{where}: not a JWKS: {str(error)[:100] or type(error).__name__}", CONFIG_HINT) from None
     if not found:
-        raise ConfigError(f"{path}: holds no key for signatures", CONFIG_HINT)
+        raise ConfigError(f"{where}: holds no key for signatures", CONFIG_HINT)
     return found
+
+
+def _of_row(jwt: Any, row: Mapping[str, Any], where: str) -> Key:
+    if row.get("kty") not in ("RSA", "EC"):
+        raise ConfigError(f"{where}: holds a key of kind {row.get('kty')!r:.40}; expected public RSA or EC keys", CONFIG_HINT)
+    return _public(where, jwt.PyJWK(row, algorithm="RS256" if row["kty"] == "RSA" else "ES256").key, row.get("alg"))
 
 
 def verified(token: str, issuer: Issuer, directory: Directory) -> Principal:
@@ -136,12 +165,18 @@ def _chosen(header: Mapping[str, Any], issuer: Issuer) -> Key:
     if "crit" in header or "b64" in header:
         raise TokenError("the token's header asks for an extension", HINT)
     name = header.get("kid")
-    if len(issuer.keys) == 1 and name is None:
-        [key] = issuer.keys.values()
+    keys = issuer.keys
+    if not isinstance(keys, Mapping):
+        # Nobody makes us ask the issuer with a token that no key of theirs could have signed.
+        if header.get("alg") not in ("RS256", "ES256"):
+            raise TokenError(f"the token is signed by {header.get('alg')!r:.40}; only RS256 and ES256 are taken", HINT)
+        keys = keys.keys(name if isinstance(name, str) else None)
+    if len(keys) == 1 and name is None:
+        [key] = keys.values()
     else:
         # A single key without an id is for tokens with any.
-        found = issuer.keys.get(name) if isinstance(name, str) else None
-        found = found or (issuer.keys.get("") if len(issuer.keys) == 1 else None)
+        found = keys.get(name) if isinstance(name, str) else None
+        found = found or (keys.get("") if len(keys) == 1 else None)
         if found is None:
             raise TokenError("the token names no key that is known here", HINT)
         key = found
@@ -160,7 +195,7 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def _public(path: Path, key: Any, wanted: str | None = None) -> Key:
+def _public(where: str, key: Any, wanted: str | None = None) -> Key:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA and wanted in (None, "RS256"):
@@ -168,7 +203,8 @@ def _public(path: Path, key: Any, wanted: str | None = None) -> Key:
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1) and wanted in (None, "ES256"):
         return Key("ES256", key)
     raise ConfigError(
-        f"{path}: holds a {type(key).__name__}; expected public keys of RSA ({LEAST_RSA} bits or more, RS256) or P-256 (ES256)", CONFIG_HINT
+        f"{where}: holds a {type(key).__name__}; expected public keys of RSA ({LEAST_RSA} bits or more, RS256) or P-256 (ES256)",
+        CONFIG_HINT,
     )
 
 

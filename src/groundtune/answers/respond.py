@@ -15,7 +15,7 @@ from groundtune.access.filter import Filter, allowed
 from groundtune.answers.abstain import Judge, beforehand, judged
 from groundtune.answers.again import Again, look_up, more
 from groundtune.answers.history import shown
-from groundtune.answers.prompt import Block, Message, Shot, blocks_of, prompt_hash, render, reply_text
+from groundtune.answers.prompt import Block, Message, Shot, blocks_of, notes_of, prompt_hash, render, reply_text
 from groundtune.answers.reply import Parsed, cite, parse, refuses
 from groundtune.answers.support import Unsupported, held_to
 from groundtune.files import fingerprint
@@ -54,6 +54,16 @@ class House:
     prompt_million: float = 0.0
     completion_million: float = 0.0
     unsupported: Unsupported = "keep"
+    tell_conflicts: bool = False
+
+    @property
+    def prompt_hash(self) -> str:
+        """The fingerprint of what shapes its prompts."""
+        return prompt_hash(self.instructions, tell_conflicts=self.tell_conflicts)
+
+    def notes(self, passages: Sequence[Passage]) -> tuple[str, ...]:
+        """Return what a prompt says of the passages in it beside their texts: which of them disagree, where the project wants it told."""
+        return notes_of(conflicts(passages), passages) if self.tell_conflicts else ()
 
     @property
     def structured(self) -> bool:
@@ -165,6 +175,7 @@ def _messages(arm: Arm, ask: Ask, passages: tuple[Passage, ...], tools: Tools) -
         instructions=tools.house.instructions,
         filter=ask.filter,
         passages=blocks_of(passages),
+        notes=tools.house.notes(passages),
         corpus=tools.corpus(ask.asker) if arm.whole_corpus and tools.corpus is not None else (),
         shots=tools.shots,
         history=shown(ask.history),
@@ -279,7 +290,7 @@ def _made(
         fallback=fallback,
         passages=passages,
         model=model,
-        prompt_hash=prompt_hash(house.instructions),
+        prompt_hash=house.prompt_hash,
         prompt_tokens=tokens[0],
         completion_tokens=tokens[1],
         seconds=seconds,

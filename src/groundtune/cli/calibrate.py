@@ -9,7 +9,7 @@ import click
 from groundtune.cli.common import opened, say, say_json, table, verb
 
 if TYPE_CHECKING:
-    from groundtune.calibration import Calibrated, CurvePoint, Term
+    from groundtune.calibration import Calibrated, Term
     from groundtune.project import Project
     from groundtune.project.calibrations import Calibration
 
@@ -62,6 +62,8 @@ def _remove(project: Project, arm: str, as_json: bool) -> int:
 
 
 def _print(calibration: Calibration) -> None:
+    from groundtune.decisions.withheld import point_words
+
     found = calibration.found
     by = "passages and answers" if calibration.generation else "passages alone"
     failed = f"; {calibration.failed} more got no answer and are left out" if calibration.failed else ""
@@ -79,9 +81,9 @@ def _print(calibration: Calibration) -> None:
     say()
     rows = [[name, f"{term.weight:+.2f}", f"{term.mean:.3g}", f"{term.scale:.3g}"] for name, term in _heaviest(found)]
     table(["signal", "weight", "mean", "spread"], rows)
-    say(f"\nthreshold {found.threshold:.3f}: {_words(found.chosen, found)}")
+    say(f"\nthreshold {found.threshold:.3f}: {point_words(found.chosen, found)}")
     if found.checked is not None:
-        say(f"with each threshold chosen without the questions it judges: {_words(found.checked, found)}")
+        say(f"with each threshold chosen without the questions it judges: {point_words(found.checked, found)}")
     if found.needed is not None and found.needed > found.unanswerable:
         more = f"it takes about {found.needed} questions without an answer, not {found.unanswerable}"
         say(f"to show that no more than {found.target:g} are answered, at this rate {more}")
@@ -89,32 +91,10 @@ def _print(calibration: Calibration) -> None:
 
 
 def _print_curve(found: Calibrated) -> None:
-    """Print the best threshold for each number of false answers: the lowest that has no more of them."""
-    best: dict[int, CurvePoint] = {}
-    for point in found.curve:
-        best.setdefault(point.false_answers, point)
-    rows = []
-    for point in best.values():
-        mark = "* " if point == found.chosen else "  "
-        rows.append(
-            [
-                f"{mark}{point.threshold:.3f}",
-                f"{point.false_answers}/{found.unanswerable} = {point.false_rate:.2f}",
-                f"{point.false_upper:.2f}",
-                f"{point.answered_answerable}/{found.answerable} = {point.answered_answerable / max(1, found.answerable):.2f}",
-                f"{point.coverage:.2f}",
-                "–" if point.risk is None else f"{point.risk:.2f}",
-            ]
-        )
-    table(["  threshold", "false answers", "at most", "answered of those with one", "of all", "of these unsupported"], rows)
+    from groundtune.decisions.withheld import CURVE, curve_rows
+
+    table([f"  {CURVE[0]}", *CURVE[1:]], [list(row) for row in curve_rows(found)])
 
 
 def _heaviest(found: Calibrated) -> list[tuple[str, Term]]:
     return sorted(found.weights.terms.items(), key=lambda item: -abs(item[1].weight))
-
-
-def _words(point: CurvePoint, found: Calibrated) -> str:
-    return (
-        f"{point.false_answers} of {found.unanswerable} questions without an answer are answered ({point.false_rate:.2f}, at most"
-        f" {point.false_upper:.2f} with 95 % confidence), {point.answered_answerable} of {found.answerable} with one"
-    )

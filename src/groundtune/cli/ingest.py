@@ -9,7 +9,9 @@ import click
 from groundtune.cli.common import opened, say, say_json, verb
 
 if TYPE_CHECKING:
+    from groundtune.project import Project
     from groundtune.project.ingest import Ingested
+    from groundtune.project.watch import Step
 
 SHOWN = 10  # names of a kind that are printed; --json has all
 KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "kept")
@@ -23,6 +25,9 @@ KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "k
 @click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
 @click.option("--reread", is_flag=True, help="read and parse everything, also what has the size and times that it had")
 @click.option("--drop", multiple=True, metavar="NAME", help="do not hear of this failed document again, until it changes")
+@click.option("--watch", is_flag=True, help="stay, and ingest whenever something changes; Ctrl-C ends it after what it is doing")
+@click.option("--every", type=click.FloatRange(min=0.05), default=0.5, show_default=True, help="seconds between two looks at the folders")
+@click.option("--others", type=click.FloatRange(min=1), default=300, show_default=True, help="seconds until other sources are asked again")
 @click.option("--emptied", multiple=True, metavar="SOURCE", help="it is right that this source lists nothing any more")
 @verb
 def command(
@@ -36,6 +41,9 @@ def command(
     retry: bool,
     reread: bool,
     drop: tuple[str, ...],
+    watch: bool,
+    every: float,
+    others: float,
     emptied: tuple[str, ...],
 ) -> int:
     """Bring the index in step with the sources, as one new tagged version.
@@ -44,7 +52,11 @@ def command(
     """
     from groundtune.files import plain
 
+    if watch and (no_promote or rebuild or accept or dry_run or retry or reread or drop or emptied):
+        raise click.UsageError("--watch goes with --every and --others alone; run the others first, by themselves")
     project = opened(folder, shown)
+    if watch:
+        return _watch(project, every, others, as_json)
     if dry_run:
         result = project.plan_ingest(retry=retry, reread=reread, drop=drop, emptied=emptied)
     else:
@@ -66,6 +78,66 @@ def command(
     if no_promote and result.version is not None:
         say(f"  live is what was live; type: groundtune index promote {result.version.id}")
     return 1 if result.problems else 0
+
+
+def _watch(project: Project, every: float, others: float, as_json: bool) -> int:
+    """Watch until the first SIGINT or SIGTERM; the second one ends the process as it would without."""
+    import signal
+    from threading import Event
+
+    stop = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ended(number: int, frame: object) -> None:
+        stop.set()
+        for kept, handler in before.items():
+            signal.signal(kept, handler)
+
+    for number in before:
+        signal.signal(number, ended)
+    try:
+        project.watch(stop=stop, told=_say_step_json if as_json else _say_step, every=every, others=others)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _say_step_json(step: Step) -> None:
+    import json
+
+    from groundtune.files import plain
+
+    version = step.done and step.done.version
+    row = {
+        "version": version and version.id,
+        "counts": step.done and step.done.counts,
+        "names": step.done and step.done.names,
+        "problems": step.done and step.done.problems,
+        "error": step.error and [step.error.message, step.error.hint],
+        "seconds": round(step.seconds, 3),
+        "late": step.late and round(step.late, 3),
+    }
+    click.echo(json.dumps(plain(row), ensure_ascii=False))
+
+
+def _say_step(step: Step) -> None:
+    from datetime import datetime
+
+    at = datetime.now().astimezone().strftime("%H:%M:%S")
+    if step.error is not None:
+        say(f"{at} problem: {step.error.message}\n  {step.error.hint}")
+        return
+    result = step.done
+    if result is None or result.version is None:
+        return
+    late = "" if step.late is None else f"; {step.late:.2f} s after the last change"
+    say(f"{at} {result.version.id}: {_counted(result) or 'nothing there'}, in {step.seconds:.2f} s{late}")
+    for kind in KINDS:
+        if kind != "unchanged":
+            _listed(kind, list(result.names.get(kind, ())))
+    for message, hint in result.problems:
+        say(f"problem: {message}\n  {hint}")
 
 
 def _print(result: Ingested) -> None:

@@ -16,8 +16,11 @@ STYLE = (
 )
 
 
-def risk_coverage(found: Calibrated, *, title: str) -> str:
-    """Return an SVG file: over the share answered, the share of these without support, and of the questions without an answer answered."""
+def risk_coverage(found: Calibrated, *, title: str, inline: bool = False) -> str:
+    """Return an SVG file: over the share answered, the share of these without support, and of the questions without an answer answered.
+
+    ``inline`` leaves out its own style: the decision page has one, and a style inside a page is for all of the page.
+    """
     answered = [point for point in found.curve if point.risk is not None]
     top = max([0.1, *(max(point.risk or 0.0, point.false_rate) for point in answered)]) * 1.1
 
@@ -29,7 +32,7 @@ def risk_coverage(found: Calibrated, *, title: str) -> str:
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(title)}</title>',
-        f"<style>{STYLE}</style>",
+        "" if inline else f"<style>{STYLE}</style>",
     ]
     for tick in ticks(0, top):
         x, y = at(0, tick).split(",")

@@ -13,15 +13,18 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from groundtune.types import Answer, Arm, Document, Example, Score
+from groundtune.types import Answer, Arm, Document, Example, Score, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a decision rests on, as the page shows it. ``answers`` by arm, in the order of ``examples``."""
+    """What a decision rests on, as the page shows it. ``answers`` by arm, in the order of ``examples``.
+
+    ``curves`` are drawings by the title of the section that they are shown in.
+    """
 
     project: str
     currency: str
@@ -37,6 +40,7 @@ class Evidence:
     asked: str
     relocked: int
     run_id: str
+    curves: Mapping[str, str] = field(default_factory=dict)
 
 
 def packed(data: Mapping[str, Any]) -> str:
@@ -87,6 +91,10 @@ def drill_down(primary_metric: str, evidence: Evidence) -> dict[str, Any]:
                 ],
                 "prompt": lines("\n\n".join(f"[{message['role']}]\n{message['content']}" for message in answer.messages)),
                 "raw": lines(answer.text),
+                "conflicts": [
+                    f"{'the newer: ' if item.newer else ''}{_statement(item.first)} · {_statement(item.second)}"
+                    for item in answer.conflicts
+                ],
             }
         narrowed = "".join(f", {key} {value}" for key, value in example.filter.items())
         questions.append(
@@ -100,3 +108,8 @@ def drill_down(primary_metric: str, evidence: Evidence) -> dict[str, Any]:
             }
         )
     return {"primary": primary_metric, "arms": list(evidence.answers), "texts": list(texts), "questions": questions}
+
+
+def _statement(item: Statement) -> str:
+    about = ", ".join(part for part in (f"version {item.version}" if item.version else "", item.date, item.place) if part)
+    return f"“{' '.join(item.text.split())}” ({item.document_id.removeprefix('document:')}{', ' if about else ''}{about})"

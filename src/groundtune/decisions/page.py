@@ -31,7 +31,7 @@ def page(decision: Decision, evidence: Evidence) -> str:
             _table(decision, evidence, means),
             _differences(decision, evidence, pairs),
             _plots(decision, evidence, means),
-            *(sections.html(item) for item in decision.sections),
+            *(sections.html(item, evidence.curves.get(item.title, "")) for item in decision.sections),
             _provenance(decision, evidence),
             _drill(evidence),
         )

@@ -33,14 +33,15 @@ def markdown(section: Annex, cell: Callable[[str], str]) -> str:
     return "\n\n".join(parts)
 
 
-def html(section: Annex) -> str:
-    """Return the section as a part of the page; every text is escaped."""
+def html(section: Annex, drawing: str = "") -> str:
+    """Return the section as a part of the page; every text is escaped. ``drawing`` is markup that stands before its tables."""
     lines = "".join(f"<li>{escape(line)}</li>" for line in section.lines)
     shown = [f"<h2>{escape(section.title)}</h2>", f"<ul>{lines}</ul>" if lines else ""]
     if section.bars is not None:
         shown.append(tornado(section.bars))
     if section.curve is not None:
         shown.append(learning_curve(section.curve))
+    shown.append(drawing)
     for grid in section.grids:
         head = "".join(f"<th>{escape(name)}</th>" for name in grid.head)
         rows = "".join(f"<tr>{_cells(row)}</tr>" for row in grid.rows)

@@ -58,6 +58,7 @@ class Catalogue:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self._known: dict[str, dict[str, Known]] = {}
+        self._seen = 0
         if path is not None and not read_only:
             with storing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,11 +96,12 @@ class Catalogue:
         """Hold one transaction: all of what is written inside, or nothing."""
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
-            self._known.clear()
+            self._forget_what_others_changed()
             try:
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
+                self._known.clear()
                 raise
             self._db.execute("COMMIT")
 
@@ -108,10 +110,19 @@ class Catalogue:
         self._db.close()
 
     def known(self, source: str) -> dict[str, Known]:
-        """Return the items of a source by name, with the documents that were made of them; read once, until something is written."""
+        """Return the items of a source by name, with the documents that were made of them; read once, until somebody else writes."""
+        with self._told():
+            self._forget_what_others_changed()
         if source not in self._known:
             self._known[source] = self._read(source)
-        return self._known[source]
+        return dict(self._known[source])
+
+    def _forget_what_others_changed(self) -> None:
+        """Drop what was read before another connection wrote; the number changes with that, and not with our own writing."""
+        number = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if number != self._seen:
+            self._known.clear()
+            self._seen = number
 
     def _read(self, source: str) -> dict[str, Known]:
         with self._told():
@@ -138,6 +149,8 @@ class Catalogue:
     def keep(self, items: Iterable[Known]) -> None:
         """Write items with their documents in place of what was there. Only inside ``writing``."""
         for item in items:
+            if item.source in self._known:
+                self._known[item.source][item.name] = item
             self._db.execute("DELETE FROM documents WHERE source = ? AND item = ?", (item.source, item.name))
             self._db.execute(
                 "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -154,6 +167,8 @@ class Catalogue:
     def forget(self, source: str, names: Iterable[str]) -> None:
         """Remove items that are gone, with their documents. Only inside ``writing``."""
         pairs = [(source, name) for name in names]
+        for name in (name for _, name in pairs):
+            self._known.get(source, {}).pop(name, None)
         self._db.executemany("DELETE FROM documents WHERE source = ? AND item = ?", pairs)
         self._db.executemany("DELETE FROM items WHERE source = ? AND name = ?", pairs)
 
@@ -173,6 +188,7 @@ class Catalogue:
 
     def forget_source(self, name: str) -> None:
         """Remove a source that the project does not name any more. Only inside ``writing``."""
+        self._known.pop(name, None)
         for table, column in (("documents", "source"), ("items", "source"), ("sources", "name")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608
 

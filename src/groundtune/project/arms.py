@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import Block, Shot, corpus_of, prompt_hash, render, reply_text
+from groundtune.answers.prompt import Block, Shot, corpus_of, render, reply_text
 from groundtune.answers.respond import House, Retrieve, Tools
 from groundtune.errors import StateError, UnknownName
 from groundtune.models.chat import Chat
@@ -47,6 +47,7 @@ def house_of(settings: Settings, content: Content) -> House:
         prompt_million=costs.prompt_million,
         completion_million=costs.completion_million,
         unsupported=answers.unsupported,
+        tell_conflicts=answers.tell_conflicts,
     )
 
 
@@ -65,7 +66,7 @@ def tools_for(
         adapter = versions.get(arm.adapter)
         if adapter is None:
             raise StateError(f"arm {arm.name!r} needs the adapter {arm.adapter!r}, which is not tuned yet", "type: groundtune tune")
-        wanted = prompt_hash(house.instructions)
+        wanted = house.prompt_hash
         if adapter.prompt_hash != wanted:
             raise StateError(
                 f"adapter {adapter.id} was trained on another prompt ({adapter.prompt_hash}) than the project now uses ({wanted})",

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.abstain import Judge
 from groundtune.answers.again import Again
-from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Tools
 from groundtune.calibration import Calibrated, CurvePoint, Term, Weights
 from groundtune.chunks import manifest
@@ -86,7 +85,7 @@ def made_for(project: Project, arm: Arm, tools: Tools | None) -> dict[str, str]:
         house = tools.house
         asked = [house.schema, house.answer_field, house.quote_field, house.max_new_tokens, house.refusals, house.seed]
         found |= {
-            "prompt": fingerprint(prompt_hash(house.instructions), asked, tools.shots, settings.flare.model_dump()),
+            "prompt": fingerprint(house.prompt_hash, asked, tools.shots, settings.flare.model_dump()),
             "chat": tools.chat.fingerprint,
             "adapter": tools.adapter.id if tools.adapter else NONE,
         }

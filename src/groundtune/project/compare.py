@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask
 from groundtune.errors import HalfWritten, StateError, UnknownName
 from groundtune.files import file_sha256, fingerprint
@@ -205,7 +204,7 @@ def _task(project: Project, planned: Plan) -> list[Score]:
 def asked(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersion | None]]) -> list[Score]:
     """Return the scores of these arms on the dev questions of a plan; what was answered before is not asked again."""
     content, settings, people = project.content, project.settings, project.content.principals
-    if prompt_hash(project.house.instructions) != planned.version.prompt_hash:
+    if project.house.prompt_hash != planned.version.prompt_hash:
         raise StateError(
             f"{planned.version.id} was trained on another prompt ({planned.version.prompt_hash}) than the project now uses",
             "type: groundtune tune",

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from groundtune import __version__
-from groundtune.decisions import record
+from groundtune.decisions import conflicts, record, withheld
+from groundtune.decisions.curve import risk_coverage
 from groundtune.decisions.decide import decide as apply_rubric
 from groundtune.decisions.drill import Evidence
 from groundtune.decisions.mix import mixed
@@ -18,11 +19,13 @@ from groundtune.decisions.weigh import weigh
 from groundtune.files import write_atomic
 from groundtune.project import before, curve
 from groundtune.project import lock as locks
+from groundtune.project.calibrations import kept
 from groundtune.project.judge import labels_of
 from groundtune.project.reproduce import labels_print, logged
 from groundtune.types import Decision, Estimate
 
 if TYPE_CHECKING:
+    from groundtune.calibration import Calibrated
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.main import Project
 
@@ -79,7 +82,15 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         },
         **given,
     )
-    beside = before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback)
+    judged = _judged(project, evaluation)
+    seen = (
+        withheld.section(judged, evaluation.answers),
+        conflicts.section(evaluation.answers, told=settings.answers.tell_conflicts),
+    )
+    beside = (
+        *(item for item in seen if item is not None),
+        *before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback),
+    )
     folder = project.folder / "decisions"
     by_kind, turned = mixed(
         evaluation.scores,
@@ -110,6 +121,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
             asked=evaluation.asked,
             relocked=relocked,
             run_id=evaluation.run_id,
+            curves={withheld.TITLE: "".join(risk_coverage(item, title=name, inline=True) for name, item in judged.items())},
         ),
     )
     write_atomic(folder / f"{decision.id.removeprefix('decision:')}.html", html)
@@ -117,6 +129,17 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     told = [[*key, value] for key, value in sorted(labels_of(project).items())]
     logged(project, evaluation, decision, rubric, {**given, "labels": told, "seed": settings.project.seed})
     return decision
+
+
+def _judged(project: Project, evaluation: Evaluation) -> dict[str, Calibrated]:
+    """Return the calibrations that the answers were judged by, by arm, as far as they are still kept."""
+    found = {}
+    for arm, answers in evaluation.answers.items():
+        used = {answer.abstention.calibration for answer in answers if answer.abstention is not None and answer.abstention.calibration}
+        for item in kept(project, arm).values() if used else ():
+            if item.id in used:
+                found[arm] = item.found
+    return found
 
 
 def _assumptions(relocked: int) -> list[str]:

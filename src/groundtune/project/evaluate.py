@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import prompt_hash
 from groundtune.answers.respond import Ask, Tools, respond
 from groundtune.answers.stored import answer_from
 from groundtune.errors import StateError
@@ -78,7 +77,7 @@ def evaluate(project: Project, names: Sequence[str] | None, asked: Asked = "test
         "index": index,
         "chat": project.chat.fingerprint,
         "embed": project.embed.fingerprint if retrieve else "none",
-        "prompt": prompt_hash(project.house.instructions),
+        "prompt": project.house.prompt_hash,
         **measure.inputs(settings),
         **{f"adapter {name}": version.id for name, version in sorted(versions.items())},
         **{f"abstention {name}": item.judge.id for name, item in tools.items() if item.judge is not None},
@@ -166,7 +165,7 @@ def arm_key(project: Project, arm: Arm, tools: Tools, index: str, split: Split) 
         tools.shots,
         None if tools.adapter is None else tools.adapter.id,
         tools.house,
-        prompt_hash(tools.house.instructions),
+        tools.house.prompt_hash,
         project.chat.fingerprint,
         project.settings.chat.batch,
         *switches,

@@ -250,7 +250,7 @@ class Curation:
             rows=len(made),
             left_out=dict(left_out),
             readers=allowed,
-            prompt=prompt_hash(self.settings.answers.instructions.strip()),
+            prompt=prompt_hash(self.settings.answers.instructions.strip(), tell_conflicts=self.settings.answers.tell_conflicts),
         )
 
     # ── by hand ──

@@ -71,10 +71,12 @@ def ingest(
     promote: bool = True,
     rebuild: bool = False,
     accept: bool = False,
+    catalogue: Catalogue | None = None,
 ) -> Ingested:
     """Sync the index with the sources and record what it was made from. A mass change of readers has to be accepted.
 
     ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
+    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     """
     directory = directory_of(project.folder, project.settings)
@@ -82,7 +84,8 @@ def ingest(
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
-    catalogue = Catalogue(project.state / CATALOGUE)
+    kept = catalogue
+    catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
@@ -94,7 +97,8 @@ def ingest(
             raise problems[0] if len(problems) == 1 else Problems(problems)
         changes.commit(found, catalogue, now())
     finally:
-        catalogue.close()
+        if kept is None:
+            catalogue.close()
     project.__dict__.pop("content", None)
     project.__dict__.pop("served", None)
     documents, marks, wrong = _effective(project, directory, found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from groundtune import config, plugins
@@ -16,6 +17,7 @@ from groundtune.types import Answer, Arm, Asked, Decision, ModelVersion, Passage
 
 if TYPE_CHECKING:
     from groundtune.access.filter import Filter
+    from groundtune.access.jwks import Published
     from groundtune.answers.respond import House, Retrieve
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.store import Store
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from groundtune.project.ingest import Ingested
     from groundtune.project.models import Models
     from groundtune.project.pilot import Piloted
+    from groundtune.project.watch import Step
     from groundtune.project.what_if import WhatIf
     from groundtune.records.ledger import Ledger
 
@@ -108,7 +111,13 @@ class Project:
         from groundtune.access.tokens import verified
         from groundtune.project.people import issuer_of
 
-        return verified(token, issuer_of(self.folder, self.settings), self.served.directory)
+        return verified(token, issuer_of(self.folder, self.settings, self._published), self.served.directory)
+
+    @cached_property
+    def _published(self) -> Published | None:
+        from groundtune.project.people import published_of
+
+        return published_of(self.settings)
 
     def principal(self, name: str) -> Principal:
         """Return who goes by that name. Raises ``UnknownName`` with the known ones."""
@@ -249,6 +258,15 @@ class Project:
         from groundtune.project.ingest import plan
 
         return plan(self, retry=retry, reread=reread, drop=drop, emptied=emptied)
+
+    def watch(self, *, stop: Event, told: Callable[[Step], None], every: float = 0.5, others: float = 300.0) -> None:
+        """Ingest now, and again whenever files change, until ``stop`` is set; ``told`` hears of what was done and of what went wrong.
+
+        Folders are looked at every ``every`` seconds, all other sources are asked every ``others`` seconds.
+        """
+        from groundtune.project.watch import watch
+
+        watch(self, stop=stop, told=told, every=every, others=others)
 
     def apply_access(self, *, accept: bool = False) -> IndexVersion:
         """Give what is indexed the readers that hold now; texts and vectors stay. A mass change has to be accepted."""

@@ -259,7 +259,7 @@ class Models:
         if version.id in now.retired:
             raise StateError(f"{version.id} is retired", LIST)
         merge.require_base(version, project.settings.chat.model_dump())
-        wanted = prompt_hash(project.settings.answers.instructions.strip())
+        wanted = prompt_hash(project.settings.answers.instructions.strip(), tell_conflicts=project.settings.answers.tell_conflicts)
         if version.prompt_hash != wanted:
             raise StateError(
                 f"{version.id} was trained on another prompt ({version.prompt_hash}) than the project now uses ({wanted})",

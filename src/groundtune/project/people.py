@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from groundtune.project.origins import resolved
 from groundtune.tables import Settings
 
 if TYPE_CHECKING:
-    from groundtune.access.tokens import Issuer
+    from groundtune.access.jwks import Published
+    from groundtune.access.tokens import Issuer, Key
 
 
 def directory_of(folder: Path, settings: Settings) -> Directory:
@@ -32,14 +34,30 @@ def directory_of(folder: Path, settings: Settings) -> Directory:
     )
 
 
-def issuer_of(folder: Path, settings: Settings) -> Issuer:
-    """Return whose tokens this project takes. Raises ``ConfigError`` where it takes none, or its keys cannot be read."""
+def published_of(settings: Settings) -> Published | None:
+    """Return what fetches the keys of ``jwks_url`` and keeps them; nothing is fetched yet. ``None`` for keys that lie here."""
+    from groundtune.access.jwks import Published
+
+    table = settings.access.tokens
+    if table is None or table.jwks_url is None:
+        return None
+    return Published(table.jwks_url, fresh=table.jwks_seconds, allow_private=table.allow_private)
+
+
+def issuer_of(folder: Path, settings: Settings, published: Published | None) -> Issuer:
+    """Return whose tokens this project takes; ``published`` has the keys of ``jwks_url``.
+
+    Raises ``ConfigError`` where it takes none, or its keys cannot be read.
+    """
     from groundtune.access.tokens import Issuer, keys_of_file, keys_of_secret
 
     table = settings.access.tokens
     if table is None:
         raise ConfigError("this project takes no tokens: there is no [access.tokens]", "name who asks: groundtune ask … --as NAME")
-    if table.jwks_file is not None:
+    keys: Mapping[str, Key] | Published
+    if published is not None:
+        keys = published
+    elif table.jwks_file is not None:
         keys = keys_of_file(folder / table.jwks_file)
     else:
         secret = os.environ.get(table.secret_env or "", "")

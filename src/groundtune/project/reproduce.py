@@ -249,9 +249,8 @@ def _changed(project: Project, decision: Decision) -> dict[str, str]:
         present: dict[str, str] = {**project.described(), **locks.present(project.content, project.settings)}
     except GroundtuneError as error:
         return {"documents": f"cannot be read: {error.message.splitlines()[0]}", "test": "cannot be read"}
-    from groundtune.answers.prompt import prompt_hash
 
-    present |= {"prompt": prompt_hash(project.house.instructions), "groundtune": __version__, "labels": labels_print(project)}
+    present |= {"prompt": project.house.prompt_hash, "groundtune": __version__, "labels": labels_print(project)}
     found = {
         name: f"{value} then, {present[name]} now" for name, value in decision.inputs.items() if name in present and present[name] != value
     }

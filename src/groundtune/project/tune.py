@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import NothingToLearn, UnknownName
 from groundtune.examples import load as stored
 from groundtune.examples import preferences, ratings
@@ -105,7 +104,7 @@ def job_for(project: Project, name: str) -> adapter.Job:
     start = None if recipe.start is None else job_for(project, recipe.start)
     if start is not None:
         rows = trainset.after(rows, start.rows)
-    prompt = prompt_hash(project.house.instructions)
+    prompt = project.house.prompt_hash
     key = adapter.version_key(
         name=name,
         recipe=recipe,

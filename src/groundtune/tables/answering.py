@@ -41,6 +41,9 @@ class AnswersTable(Table):
     unsupported: Literal["keep", "flag", "drop"] = Field(
         "keep", description="what is done with a sentence of an answer that no passage supports: nothing, marked, or left out"
     )
+    tell_conflicts: bool = Field(
+        False, description="tell the model which passages disagree, with versions and dates; a change of it needs adapters tuned anew"
+    )
     max_new_tokens: Positive = Field(160, description="tokens that an answer may have")
 
 

@@ -80,11 +80,16 @@ class MembersTable(Table):
 
 
 class TokensTable(Table):
-    """Principals from signed tokens (JWT). Give either ``jwks_file`` or ``secret_env``."""
+    """Principals from signed tokens (JWT). Give one of ``jwks_file``, ``jwks_url`` and ``secret_env``."""
 
     issuer: str = Field(min_length=1, description="the iss that a token must have, to the letter")
     audience: str = Field(min_length=1, description="the aud that a token must have")
     jwks_file: str | None = Field(None, description="public keys: a JWKS or one PEM; RSA keys verify RS256, P-256 keys ES256")
+    jwks_url: str | None = Field(None, description="where the issuer publishes its keys (JWKS): https, or http on localhost")
+    jwks_seconds: Annotated[float, Field(ge=60, le=86_400)] = Field(
+        3600.0, description="how long keys from jwks_url are good for; they are asked for again after half of it, and for an unknown key"
+    )
+    allow_private: bool = Field(False, description="let jwks_url reach private addresses")
     secret_env: str | None = Field(None, description="the environment variable that holds the secret of HS256, of 32 bytes or more")
     subject: str = Field("sub", description="the claim that is the principal's name")
     groups: str = Field("groups", description="the claim that lists their groups; a dot goes into a claim: realm_access.roles")

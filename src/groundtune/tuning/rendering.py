@@ -63,7 +63,9 @@ class Rendering:
 
     def prompt(self, question: str, passages: Sequence[Passage], filter: Filter) -> tuple[Message, ...]:
         """Return the messages before the reply, as serving has them."""
-        return render(question, instructions=self.house.instructions, filter=filter, passages=blocks_of(passages))
+        return render(
+            question, instructions=self.house.instructions, filter=filter, passages=blocks_of(passages), notes=self.house.notes(passages)
+        )
 
 
 def documents_in(drawn_on: Iterable[str], passages: Iterable[Passage]) -> tuple[str, ...]:

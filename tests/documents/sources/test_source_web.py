@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +16,12 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 from made_sources import by_name, origin, read_all, settings, synced
 
+from groundtune.access.addresses import is_public
 from groundtune.documents.catalogue import Catalogue
 from groundtune.documents.changes import documents_of
 from groundtune.documents.given import Policy
 from groundtune.documents.sources import robots, web
-from groundtune.documents.sources.guard import Guard, is_public
+from groundtune.documents.sources.guard import Guard
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
 
 PAGE = b"<html><head><title>T</title></head><body><h1>Install</h1><p>Type it.</p></body></html>"
@@ -316,3 +318,29 @@ def test_any_robots_and_any_sitemap_are_read_or_told(text: str, path: str) -> No
         Guard("x", 80).allows(text)
     except (GroundtuneError, DocumentError):
         pass
+
+
+def test_a_page_that_comes_a_byte_at_a_time_is_left_after_its_time() -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            talk, _ = listening.accept()
+            with talk:
+                talk.recv(10_000)
+                talk.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+                while not over.wait(0.05):
+                    try:
+                        talk.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        port = listening.getsockname()[1]
+        try:
+            with pytest.raises(SourceError, match="took more than 1 s"):
+                Guard("127.0.0.1", port, allow_private=True, timeout=1.0).get(f"http://127.0.0.1:{port}/page")
+        finally:
+            over.set()
+            thread.join(10)

@@ -19,6 +19,7 @@
     box.append(title);
     if (answer.failure) box.append(make("p", "failed: " + answer.failure));
     box.append(make("p", answer.said || "(nothing)"));
+    for (const conflict of answer.conflicts || []) box.append(make("p", "its passages disagree: " + conflict, "warn"));
     for (const cited of answer.cited) box.append(make("p", "“" + cited.quote + "” — " + cited.document, "gold"));
     box.append(make("p", answer.note, "facts"));
     const scores = make("details");

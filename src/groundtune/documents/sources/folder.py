@@ -96,6 +96,22 @@ class Folder:
         for parts, entry in sorted(found, key=itemgetter(0)):
             yield self._item("/".join(parts), entry, resolved)
 
+    def stamps(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield the path of every file below the folder with its times, size and number: a look, which opens nothing.
+
+        A link has those of what it points at. What cannot be looked at is left out here; whoever lists the folder is told of it.
+        """
+        found, unlisted = self._walked()
+        for error in unlisted:
+            yield str(error.filename), ()
+        for _, entry in found:
+            try:
+                one = entry.stat()
+            except OSError:
+                yield entry.path, ()
+            else:
+                yield entry.path, (one.st_mtime_ns, one.st_ctime_ns, one.st_size, one.st_ino)
+
     def _walked(self) -> tuple[list[tuple[tuple[str, ...], os.DirEntry[str]]], list[OSError]]:
         """Return what is below the folder, links to folders included, as (parts of its path, entry); and what could not be listed."""
         found: list[tuple[tuple[str, ...], os.DirEntry[str]]] = []

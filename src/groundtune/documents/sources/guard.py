@@ -7,14 +7,13 @@ The address that was looked at is the one that is connected to, so a name that r
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
+from groundtune.access.addresses import is_public, resolve
 from groundtune.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
@@ -33,23 +32,6 @@ class Reply:
     status: int
     content_type: str
     body: bytes
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host."""
-    return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-
-
-def is_public(address: str) -> bool:
-    """Return whether an address is one that everybody on the Internet would reach the same host by."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if parsed in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 
 class Guard:
@@ -127,7 +109,7 @@ class Guard:
             if response.is_redirect:
                 return Reply(status=response.status_code, content_type="", body=b""), response.headers["location"]
             body = bytearray()
-            for piece in response.iter_bytes(65_536):
+            for piece in response.iter_bytes():
                 body += piece
                 if len(body) > self.most_bytes:
                     raise DocumentError(f"{url[:200]}: more than {self.most_bytes:,} bytes", HINT)
