@@ -148,7 +148,11 @@ class _Only:
 
 
 def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
-    held = {"a": np.arange(7, dtype=np.int64), "b": np.zeros((0, 3), np.float32), "c": np.array([[1.5, -2]], np.float32)}
+    held: dict[str, np.ndarray] = {
+        "a": np.arange(7, dtype=np.int64),
+        "b": np.zeros((0, 3), np.float32),
+        "c": np.array([[1.5, -2]], np.float32),
+    }
     arrays.write(tmp_path / "x", held, {"of": ["é", 1]})
     meta, found = arrays.read(tmp_path / "x")
     assert meta == {"of": ["é", 1]}
@@ -179,9 +183,17 @@ def test_a_file_that_was_damaged_is_an_error_that_names_it_and_never_another(
 
 
 @pytest.mark.parametrize(
-    "place", [{"type": "object", "shape": [1], "at": 0}, {"type": "int64", "shape": [-1], "at": 0}, {"type": "int64", "shape": [2**40], "at": 0},
-              {"type": "int64", "shape": [1], "at": -64}, {"type": "int64", "shape": "x", "at": 0}, {"type": "int64", "shape": [1.5], "at": 0}, 7]
-)  # fmt: skip
+    "place",
+    [
+        {"type": "object", "shape": [1], "at": 0},
+        {"type": "int64", "shape": [-1], "at": 0},
+        {"type": "int64", "shape": [2**40], "at": 0},
+        {"type": "int64", "shape": [1], "at": -64},
+        {"type": "int64", "shape": "x", "at": 0},
+        {"type": "int64", "shape": [1.5], "at": 0},
+        7,
+    ],
+)
 def test_a_header_that_promises_what_the_file_has_not_is_refused(tmp_path: Path, place: object) -> None:
     header = json.dumps({"meta": {}, "arrays": {"a": place}}).encode()
     header += b" " * (-(len(header) + 16) % 64)

@@ -53,10 +53,12 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any])
                     hashed.update(part)
                     stream.write(part)
                 for array in kept.values():
+                    raw = array.reshape(-1).view("uint8").data
+                    hashed.update(raw)
+                    stream.write(raw)
                     padding = b"\0" * (-array.nbytes % ALIGNED)
-                    for part in (array.reshape(-1).view("uint8").data, padding):
-                        hashed.update(part)
-                        stream.write(part)
+                    hashed.update(padding)
+                    stream.write(padding)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)

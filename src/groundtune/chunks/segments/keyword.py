@@ -88,7 +88,7 @@ class Statistics:
 
 
 def search(words: Sequence[Sequence[Term | None]], seen: Sequence[Seen], norms: Sequence[np.ndarray], limit: int) -> list[Found]:
-    """Return the best rows of all parts: the ``limit`` best and what equals the last of them, and maybe more. ``words``: by word and part."""
+    """Return the best rows of all parts: the ``limit`` best, what equals the last of them, maybe more. ``words``: by word and part."""
     import numpy as np
 
     best = np.zeros(0, dtype=np.float32)
@@ -135,7 +135,7 @@ def _part(terms: Sequence[Term], visible: Seen, norm: np.ndarray, limit: int, fl
             floor = max(floor, _last(_visible(total, few, mask), limit))
     rows = few if few is not None else np.flatnonzero(total) if mask is None else np.flatnonzero((total > 0) & mask)
     scores = total[rows]
-    kept = scores >= max(_last(scores, limit), np.finfo(np.float32).tiny)
+    kept = (scores > 0) & (scores >= _last(scores, limit))
     return rows[kept], scores[kept]
 
 

@@ -167,6 +167,7 @@ def made(rows: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     vectors = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width).astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     order, starts, centres = cells(vectors)
+    rows = rows.drop_columns(["vector"])
     if len(centres):
         rows, vectors = rows.take(order), vectors[order]
     words = postings(rows["search_text"].to_pylist())

@@ -4,9 +4,9 @@
       9c1e….segment     up to 131,072 rows; versions share them
       17.version        the table as of its commit 17: names and hashes of segments, and the rows of each that it has not any more
 
-A new version keeps the segments of the last one, drops the rows that are gone, and makes one small segment of those that came. Four of about
-the same size become one, so a change costs its own rows and, over time, a few times as much; never all of them. Rows are known by ``uid``,
-a number that each row gets when it is written, so it does not matter how the table moves them about.
+A new version keeps the segments of the last one, drops the rows that are gone, and makes one small segment of those that came. Four of
+about the same size become one, so a change costs its own rows and, over time, a few times as much; never all of them. Rows are known by
+``uid``, a number that each row gets when it is written, so it does not matter how the table moves them about.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Versions:
         uids = _uids(table)
         kept: list[Stored] = []
         for stored in last:
-            mask = np.isin(stored.part.segment.uids, uids)
+            mask = _among(stored.part.segment.uids, uids)
             alive = None if mask.all() else mask
             if mask.any() and not (merging and np.count_nonzero(mask) < WASTED * len(mask)):
                 kept.append(Stored(stored.name, stored.sha256, _part(stored.part.segment, alive)))
@@ -181,7 +181,18 @@ class Versions:
 def _without(uids: np.ndarray, kept: Sequence[Stored]) -> np.ndarray:
     import numpy as np
 
-    found: np.ndarray = uids[~np.isin(uids, np.concatenate([np.zeros(0, np.int64), *(_alive(stored.part) for stored in kept)]))]
+    found: np.ndarray = uids[~_among(uids, np.concatenate([np.zeros(0, np.int64), *(_alive(stored.part) for stored in kept)]))]
+    return found
+
+
+def _among(uids: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return for each of ``uids`` whether it is one of ``others``: what ``np.isin`` does, in half the time for such numbers."""
+    import numpy as np
+
+    if not len(others):
+        return np.zeros(len(uids), dtype=bool)
+    ordered = np.sort(others)
+    found: np.ndarray = ordered[np.minimum(np.searchsorted(ordered, uids), len(ordered) - 1)] == uids
     return found
 
 
@@ -227,7 +238,6 @@ def _uids(table: Any) -> np.ndarray:
 
 def _batches(table: Any, uids: np.ndarray) -> Iterator[Any]:
     """Yield these rows of a table in Arrow tables that make one segment each."""
-    import numpy as np
     import pyarrow as pa
 
     if not len(uids):
@@ -236,11 +246,11 @@ def _batches(table: Any, uids: np.ndarray) -> Iterator[Any]:
         query = table.search().where(f"uid IN ({', '.join(map(str, uids.tolist()))})").limit(len(uids))
         yield query.select(list(READ)).to_arrow()
         return
-    wanted = np.sort(uids)
+    rows_there = max(1, table.count_rows())
     held: list[Any] = []
     rows = size = 0
-    for batch in table.search().select(list(READ)).limit(max(1, table.count_rows())).to_batches(batch_size=8_192):
-        found = batch.filter(pa.array(np.isin(batch["uid"].to_numpy(), wanted)))
+    for batch in table.search().select(list(READ)).limit(rows_there).to_batches(batch_size=8_192):
+        found = batch.filter(pa.array(_among(batch["uid"].to_numpy(), uids))) if len(uids) < rows_there else batch
         for begin in range(0, len(found), MOST_ROWS):
             part = found.slice(begin, MOST_ROWS)
             if held and (rows + len(part) > MOST_ROWS or size + part["search_text"].nbytes > MOST_BYTES):

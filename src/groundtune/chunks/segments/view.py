@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.conditions import Filter, parts_of, settled
 from groundtune.access.filter import Predicate
 from groundtune.chunks.index import Hit, from_kept
-from groundtune.chunks.segments import dense, keyword
+from groundtune.chunks.segments import dense as by_meaning
+from groundtune.chunks.segments import keyword as by_words
 from groundtune.chunks.segments.segment import hashed
 from groundtune.chunks.segments.sieve import Part, Seen, sieve
 from groundtune.chunks.segments.words import tokens
@@ -36,7 +37,7 @@ class View:
         self._parts = tuple(part for part in parts if part.count)
         self._count = sum(part.count for part in self._parts)
         self._sieves: OrderedDict[Hashable, list[Seen]] = OrderedDict()
-        self._terms: OrderedDict[str, list[keyword.Term | None]] = OrderedDict()
+        self._terms: OrderedDict[str, list[by_words.Term | None]] = OrderedDict()
         self._lock = Lock()
 
     def count(self) -> int:
@@ -44,8 +45,8 @@ class View:
         return self._count
 
     @cached_property
-    def _statistics(self) -> keyword.Statistics:
-        return keyword.Statistics(self._parts)
+    def _statistics(self) -> by_words.Statistics:
+        return by_words.Statistics(self._parts)
 
     def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
@@ -55,7 +56,7 @@ class View:
         words = [
             [None if term is None else term.times(number) for term in self._term(word)] for word, number in Counter(tokens(text)).items()
         ]
-        return _ranked(keyword.search(words, seen, self._statistics.norms, limit), limit)
+        return _ranked(by_words.search(words, seen, self._statistics.norms, limit), limit)
 
     def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by cosine: exactly where few rows may be seen, else by the nearest cells."""
@@ -65,7 +66,7 @@ class View:
         if limit < 1 or not any(visible.count for visible in seen):
             return []
         asked = np.asarray(vector, dtype=np.float32)
-        hits = _ranked(dense.search(asked / max(float(np.linalg.norm(asked)), 1e-12), seen, limit), limit)
+        hits = _ranked(by_meaning.search(asked / max(float(np.linalg.norm(asked)), 1e-12), seen, limit), limit)
         self._forget()
         return hits
 
@@ -87,7 +88,7 @@ class View:
                         found[chunk.id] = chunk
         return {item: found[item] for item in wanted if item in found}
 
-    def _term(self, word: str) -> list[keyword.Term | None]:
+    def _term(self, word: str) -> list[by_words.Term | None]:
         with self._lock:
             known = self._terms.get(word)
             if known is not None:
@@ -127,7 +128,7 @@ class View:
                 self._sieves.popitem(last=False)
 
 
-def _ranked(found: Sequence[keyword.Found], limit: int) -> list[Hit]:
+def _ranked(found: Sequence[by_words.Found], limit: int) -> list[Hit]:
     """Return the best of all parts by score; equal ones by id."""
     import numpy as np
 
