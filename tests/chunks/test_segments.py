@@ -280,6 +280,19 @@ def test_what_a_version_is_searched_by_is_made_again_where_it_is_missing_and_tol
     assert any("is missing" in told for told in store.damage("t", "one"))
 
 
+def test_damage_does_not_stop_the_version_that_mends_it(tmp_path: Path) -> None:
+    store = stored(tmp_path, *written(3))
+    for path in (*files(tmp_path, "segment"), *files(tmp_path, "version")):
+        path.write_bytes(path.read_bytes()[:40])
+    versions._OPEN.clear()
+    draft = store.draft("t", WIDTH)
+    draft.write(*written(3))
+    draft.publish("two")
+    assert seen(store.snapshot("t", "two")).keys() == {chunk.id for chunk in written(3)[0]}
+    with pytest.raises(StaleIndex, match="not a file of the index"):
+        store.snapshot("t", "one")
+
+
 def test_a_version_file_names_files_of_its_own_folder_only(tmp_path: Path) -> None:
     store = stored(tmp_path, *written(3))
     path = files(tmp_path, "version")[0]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -130,9 +131,12 @@ class Versions:
         return sorted(int(path.stem) for path in self.folder.glob("*.version") if path.stem.isdigit())
 
     def _last(self, version: int) -> list[Stored]:
-        """Return the segments of the newest version up to this one."""
-        before = [item for item in self._there() if item <= version]
-        return self._stored(before[-1]) if before else []
+        """Return the segments of the newest version up to this one that can be read; what is in none is made from the table's rows."""
+        for before in reversed([item for item in self._there() if item <= version]):
+            # Who opens a damaged version is told; a new one, which may be there to mend it, does without.
+            with suppress(StaleIndex):
+                return self._stored(before)
+        return []
 
     def _described(self, version: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         path = self._path(version)
