@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from groundtune.access.filter import allowed
-from groundtune.chunks.index_lance import LanceIndex, connect, make_indices, rows_of, schema
+from groundtune.chunks.store_lance import LanceStore
 from groundtune.models.minilm import MiniLM
 from groundtune.passages.retrieve import retrieve
 from groundtune.types import Chunk, Principal
@@ -68,12 +68,11 @@ def main(chunks: int = 10_000, queries: int = 200) -> None:
     asker = Principal(id="ana", groups=frozenset(["everyone"]))
     may = allowed(asker)
     with tempfile.TemporaryDirectory(prefix="groundtune-search-") as name:
-        table = connect(Path(name)).create_table("chunks", schema=schema(embed.dimensions))
-        table.add(rows_of(made_chunks(chunks), vectors))
-        make_indices(table)
-        # A tag is what the project opens, too; without one, each search would ask whether somebody committed.
-        table.tags.create("measured", table.version)
-        index = LanceIndex(table, "measured")
+        store = LanceStore(Path(name))
+        draft = store.draft("chunks", embed.dimensions)
+        draft.write(made_chunks(chunks), vectors)
+        draft.publish("measured")
+        index = store.snapshot("chunks", "measured")
         parts: dict[str, list[float]] = {"embed the question": [], "keyword search": [], "dense search": [], "retrieve(), all of it": []}
         for question in questions:
             vector, embedding = _timed(partial(embed.query, question))

@@ -12,6 +12,7 @@ import pytest
 from groundtune.access.filter import Predicate
 from groundtune.chunks import build, manifest
 from groundtune.chunks import index_lance as lance
+from groundtune.chunks.index import Index
 from groundtune.errors import StaleIndex, StorageError
 from groundtune.files import fingerprint
 from groundtune.models.hashed import open as hashed
@@ -44,7 +45,7 @@ def synced(store: Path, documents: list[Document]) -> build.IndexVersion:
     return build.sync(documents, embed=EMBED, splitter=SPLITTER, store=store)
 
 
-def opened(store: Path) -> lance.LanceIndex:
+def opened(store: Path) -> Index:
     return build.open_live(store, embed=EMBED, splitter=SPLITTER)[0]
 
 

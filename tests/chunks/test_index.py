@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from groundtune.access.filter import Predicate
 from groundtune.chunks import index_lance as lance
 from groundtune.chunks.index import Index
 from groundtune.chunks.index_memory import MemoryIndex
+from groundtune.chunks.store_lance import LanceDraft, LanceStore
 from groundtune.testing.index_contract import GROUPS, WIDTH, IndexContract, made
 from groundtune.types import Chunk
 
@@ -18,49 +20,28 @@ class TestMemoryIndex(IndexContract):
 
 
 class TestLanceIndex(IndexContract):
-    tag: str | None = None
+    """Search over a published version."""
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
+        self.folder = tmp_path / "lance"
 
-    def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> lance.LanceIndex:
-        table = lance.connect(self.folder).create_table(f"t{len(list(self.folder.iterdir()))}", schema=lance.schema(WIDTH))
-        if len(chunks):
-            table.add(lance.rows_of(chunks, vectors))
-        lance.make_indices(table)
-        if self.tag is not None:
-            table.tags.create(self.tag, table.version)
-        return lance.LanceIndex(table, self.tag)
+    def build(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> Index:
+        store = LanceStore(self.folder)
+        name = f"t{len(list(self.folder.glob('*.lance')))}"
+        draft = store.draft(name, WIDTH)
+        draft.write(chunks, vectors)
+        return self.opened(store, draft, name)
 
-    def test_the_permission_is_answered_from_its_index(self) -> None:
-        chunks, vectors = made(90, 8)
-        plan = self.build(chunks, vectors).explain(Predicate(frozenset(["everyone"])))
-        assert "ScalarIndexQuery" in plan and "CAST(readers" not in plan
-
-    def test_a_tagged_version_is_unaffected_by_later_writes(self) -> None:
-        chunks, vectors = made(30, 9)
-        index = self.build(chunks, vectors)
-        table = lance.connect(self.folder).open_table("t0")
-        table.tags.create("one", table.version)
-        pinned = lance.LanceIndex(lance.connect(self.folder).open_table("t0"), "one")
-        lance.drop_documents(table, sorted({chunk.document_id for chunk in chunks}))
-        assert lance.LanceIndex(lance.connect(self.folder).open_table("t0")).count() == 0
-        assert pinned.count() == index.count() == 30
+    def opened(self, store: LanceStore, draft: LanceDraft, name: str) -> Index:
+        draft.publish("live")
+        return store.snapshot(name, "live")
 
     def test_a_stemmed_word_is_found(self) -> None:
-        from dataclasses import replace
-
         chunks, vectors = made(12, 10)
         chunks[3] = replace(chunks[3], text="Hauliers were cancelling bookings", readers=frozenset(["everyone"]))
         found = self.build(chunks, vectors).keyword("cancelled booking", Predicate(frozenset(["everyone"])), None, 3)
         assert found[0].id == chunks[3].id
-
-
-class TestTaggedLanceIndex(TestLanceIndex):
-    """A tagged version of few rows answers from memory."""
-
-    tag = "live"
 
     def test_equal_scores_at_the_limit_are_decided_by_id(self) -> None:
         chunks, vectors = made(60, 11)
@@ -77,6 +58,13 @@ class TestTaggedLanceIndex(TestLanceIndex):
                 may = Predicate(frozenset([group]))
                 wanted = {chunk.id for chunk in chunks if may.permits(chunk.readers)}
                 assert {hit.id for hit in index.dense(vectors[3], may, None, 120)} == wanted
+
+
+class TestLanceDraftIndex(TestLanceIndex):
+    """Search over a draft, none of which has been published."""
+
+    def opened(self, store: LanceStore, draft: LanceDraft, name: str) -> Index:
+        return draft.index()
 
 
 def test_a_full_disk_is_told_from_other_failures(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
 
 # Counted up when the splitter cuts the same text in another way, or the searched text or the columns of a chunk change.
-ALGORITHM = 3
+ALGORITHM = 4
 
 Describe = Callable[[Sequence[Chunk]], list[Chunk]]
 

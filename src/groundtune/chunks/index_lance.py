@@ -1,22 +1,20 @@
-"""The default index: a LanceDB table with vectors, BM25, readers and metadata, read at one tagged version.
+"""Tables of chunks in LanceDB: what is stored of a chunk, and how rows are written, restamped and deleted.
 
-Permissions are part of both queries and are applied before ranking (``prefilter``). Up to ``EXACT_ROWS`` rows vectors are compared exactly,
-in memory; above that by the plan of ``chunks/near.py``.
+    Chunk, vector  →  one row, with a ``uid`` that stands for its content: written again, with other readers say, it gets another one
+
+The table is what counts, and has every commit; it is searched by the segments of its versions (``chunks/segments``), made from its rows.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.conditions import Condition, Labels, parts_of
-from groundtune.access.filter import Filter, Predicate, literal, narrow, settled
-from groundtune.chunks.hot import Hot
-from groundtune.chunks.index import Hit, from_kept, kept, labels, sayable, search_text
-from groundtune.chunks.near import Near
+from groundtune.access.filter import literal
+from groundtune.chunks.index import kept, labels, search_text
 from groundtune.chunks.store import Readers, stamp
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
@@ -27,23 +25,8 @@ if TYPE_CHECKING:
 # Otherwise the engine prints a warning for each query.
 os.environ.setdefault("LANCE_LOG", "error")
 
-EXACT_ROWS = 20_000
-TAIL = 1_000  # rows beyond those indices that a search reads one by one, before they are indexed too
-FRAGMENTS = 16  # of files that one commit each has left, before they are joined
-COLUMNS = (
-    "id",
-    "document_id",
-    "document_hash",
-    "ordinal",
-    "text",
-    "start",
-    "end",
-    "heading_path",
-    "title",
-    "readers",
-    "tokens",
-    "metadata_json",
-)
+TAIL = 4_000  # rows that are in no index over documents and ids, before they are indexed too
+FRAGMENTS = 32  # of files that one commit each has left, before they are joined
 
 
 def connect(folder: Path) -> Any:
@@ -80,12 +63,14 @@ def schema(dimensions: int) -> Any:
             pa.field("metadata", texts),
             pa.field("metadata_json", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
+            pa.field("uid", pa.int64()),
         ]
     )
 
 
 def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
     """Return chunks and their vectors (n, d) as an Arrow table."""
+    import numpy as np
     import pyarrow as pa
 
     columns: dict[str, Any] = {
@@ -103,161 +88,36 @@ def rows_of(chunks: Sequence[Chunk], vectors: np.ndarray) -> Any:
         "tokens": [chunk.tokens for chunk in chunks],
         "metadata": [labels(chunk.metadata) for chunk in chunks],
         "metadata_json": [kept(chunk) for chunk in chunks],
-        "vector": list(vectors.astype("float32")),
+        "vector": pa.FixedSizeListArray.from_arrays(
+            pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1)), vectors.shape[1]
+        ),
+        "uid": _uids(len(chunks)),
     }
     return pa.table(columns, schema=schema(vectors.shape[1]))
 
 
-class LanceIndex:
-    """One tagged version of a table, opened once and kept warm."""
+def _uids(count: int) -> np.ndarray:
+    """Return numbers that no other row has: a run of them from a random place among 2**62, so that writers need not know each other."""
+    import numpy as np
 
-    def __init__(self, table: Any, tag: str | None = None) -> None:
-        if tag is not None:
-            table.checkout(tag)
-        self._table = table
-        self._rows = table.count_rows()
-        self._pinned = tag is not None
-        # Only a tagged version never changes.
-        self._small = tag is not None and self._rows <= EXACT_ROWS
-        self._approximate = any("vector" in index.columns for index in table.list_indices())
-        self._near = Near(table, self._rows, pinned=tag is not None)
-
-    def count(self) -> int:
-        """Return how many chunks there are."""
-        return int(self._rows)
-
-    @cached_property
-    def _hot(self) -> Hot:
-        return Hot(self._table, self._rows, COLUMNS)
-
-    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
-        from lancedb.query import MatchQuery
-
-        if not text.strip() or not self._rows:
-            return []
-        query = self._table.search(
-            MatchQuery(text.replace("\x00", " ").encode("utf-8", "replace").decode(), "search_text"), query_type="fts"
-        )
-        found = query.where(self._where(allowed, filter), prefilter=True).select(["id", "_score"]).limit(limit).to_arrow()
-        return _ranked(found["id"], found["_score"])
-
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        """Rank by cosine; exactly, where that is cheap."""
-        import pyarrow.compute as pc
-
-        if not self._rows:
-            return []
-        where = self._where(allowed, filter)
-        if self._small:
-            return self._hot.search(vector, where, limit)
-        if self._approximate:
-            return self._near.search(vector, where, limit)
-        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").where(where, prefilter=True)
-        found = query.select(["id", "_distance"]).limit(limit).to_arrow()
-        return _ranked(found["id"], pc.subtract(1.0, found["_distance"]))
-
-    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
-        """Return the chunks of these ids that may be seen."""
-        if not ids or not self._rows:
-            return {}
-        if self._small:
-            found = {row["id"]: chunk_of(row) for row in self._hot.read(ids)}
-            return {name: chunk for name, chunk in found.items() if allowed.permits(chunk.readers)}
-        named = ", ".join(literal(item) for item in sayable(ids))
-        if not named:
-            return {}
-        where = f"id IN ({named}) AND ({self._where(allowed, None)})"
-        rows = self._table.search().where(where).select(list(COLUMNS)).limit(len(ids)).to_list()
-        return {row["id"]: chunk_of(row) for row in rows}
-
-    def _where(self, allowed: Predicate, filter: Filter | None) -> str:
-        """Return the condition of a search. Which values lie in a range is read off the table: once, where it never changes."""
-        sought = settled(filter, lambda: self._labels if self._pinned else self._read_labels())
-        return narrow(Predicate(frozenset(sayable(allowed.groups))), _sayable(sought))
-
-    @cached_property
-    def _labels(self) -> list[str]:
-        return self._read_labels()
-
-    def _read_labels(self) -> list[str]:
-        import pyarrow.compute as pc
-
-        held = self._table.search().select(["metadata"]).limit(max(1, self._rows)).to_arrow()["metadata"]
-        return [label for label in pc.unique(pc.list_flatten(held)).to_pylist() if label is not None]
-
-    def explain(self, allowed: Predicate, filter: Filter | None = None) -> str:
-        """Return the engine's plan of a vector search, to see that the permission is answered from its index."""
-        import numpy as np
-
-        width = self._table.schema.field("vector").type.list_size
-        query = self._table.search(np.zeros(width, dtype="float32"), vector_column_name="vector").where(
-            self._where(allowed, filter), prefilter=True
-        )
-        return str(query.limit(1).explain_plan(True))
-
-
-def _sayable(filter: Filter | None) -> Filter | None:
-    """Leave out the values that no row can hold: none equals them, and all are none of them."""
-    found: dict[str, Condition] = {}
-    for part in parts_of(filter):
-        if isinstance(part, Labels):
-            values = sayable(sorted(part.values)) if sayable([part.name]) else []
-            name = part.name if sayable([part.name]) else "name"
-            found[name] = {"not": values} if part.negated else values
-    return found
-
-
-def _ranked(ids: Any, scores: Any) -> list[Hit]:
-    found = [Hit(item, float(score)) for item, score in zip(ids.to_pylist(), scores.to_pylist(), strict=True)]
-    return sorted(found, key=lambda hit: (-hit.score, hit.id))
-
-
-def chunk_of(row: Mapping[str, Any]) -> Chunk:
-    """Rebuild a chunk from a row."""
-    return Chunk(
-        id=row["id"],
-        document_id=row["document_id"],
-        document_hash=row["document_hash"],
-        ordinal=row["ordinal"],
-        text=row["text"],
-        start=row["start"],
-        end=row["end"],
-        heading_path=tuple(row["heading_path"] or ()),
-        title=row["title"],
-        readers=frozenset(row["readers"] or ()),
-        tokens=row["tokens"],
-        **from_kept(row["metadata_json"]),
-    )
+    return secrets.randbits(62) + np.arange(count, dtype=np.int64)
 
 
 def make_indices(table: Any) -> None:
-    """Index a table for search: words, readers, metadata, documents, and vectors where there are many rows. Call after every change."""
-    from lancedb.index import FTS, BTree, IvfRq, LabelList
+    """Index a table by document and id, for what is written next, and put it in order where it lies in too many pieces."""
+    from lancedb.index import BTree
 
     there = {column for index in table.list_indices() for column in index.columns}
-    wanted: dict[str, Any] = {
-        "search_text": FTS(
-            base_tokenizer="icu/split", with_position=False, stem=True, language="English", remove_stop_words=False, ascii_folding=True
-        ),
-        "readers": LabelList(),
-        "metadata": LabelList(),
-        "document_id": BTree(),
-        "id": BTree(),
-    }
-    if table.count_rows() > EXACT_ROWS:
-        wanted["vector"] = IvfRq(distance_type="cosine")
-    new = [column for column in wanted if column not in there]
-    for column in new:
-        table.create_index(column, config=wanted[column])
-    if not new and table.count_rows() > EXACT_ROWS and not _overdue(table):
-        return
-    table.optimize()
+    for column in ("document_id", "id"):
+        if column not in there and table.count_rows():
+            table.create_index(column, config=BTree())
+    if _overdue(table):
+        table.optimize()
 
 
 def _overdue(table: Any) -> bool:
-    """Return whether a large table has so much that is not indexed, or lies in so many files, that searches would feel it."""
-    outside: int = max(table.index_stats(index.name).num_unindexed_rows for index in table.list_indices())
+    """Return whether so much is not indexed, or lies in so many files, that writing would feel it."""
+    outside: int = max((table.index_stats(index.name).num_unindexed_rows for index in table.list_indices()), default=0)
     small: int = table.stats()["fragment_stats"]["num_small_fragments"]
     return outside > TAIL or small > FRAGMENTS
 
@@ -279,7 +139,8 @@ def restamp(table: Any, readers: Mapping[str, Readers]) -> None:
     # Rewritten as whole rows, since the engine cannot update a list to an empty one.
     each = zip(rows["document_id"].to_pylist(), rows["ordinal"].to_pylist(), strict=True)
     stamped = [sorted(stamp(readers[name], ordinal)) for name, ordinal in each]
-    columns = [pa.array(stamped, type=field.type) if field.name == "readers" else rows[field.name] for field in wanted]
+    anew = {"readers": stamped, "uid": _uids(len(stamped))}
+    columns = [pa.array(anew[field.name], type=field.type) if field.name in anew else rows[field.name] for field in wanted]
     table.merge_insert("id").when_matched_update_all().execute(pa.table(columns, schema=wanted))
 
 

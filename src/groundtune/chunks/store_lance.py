@@ -1,6 +1,7 @@
 """Index versions in LanceDB: a table's own versions are the drafts' history, and its tags the published ones.
 
-Every call is a commit of the table, or two for a document that is replaced; a tag pins one commit, and readers follow tags.
+index/lance/chunks_3f2a.lance            the table: every call is a commit, or two for a document that is replaced; a tag pins one commit
+index/lance/segments/chunks_3f2a/        what a published commit is searched by, written before its tag
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import literal
+from groundtune.access.filter import Filter, Predicate, literal
 from groundtune.chunks import index_lance as lance
+from groundtune.chunks.index import Hit
+from groundtune.chunks.segments.versions import Versions
+from groundtune.chunks.segments.view import View
 from groundtune.chunks.store import TORN, Held, Readers, Row, held_of
 from groundtune.errors import StaleIndex
 from groundtune.types import Chunk
@@ -44,10 +48,13 @@ class LanceStore:
 
     def draft(self, table: str, dimensions: int) -> LanceDraft:
         """Open or create the table."""
-        if table in self._tables():
-            return LanceDraft(self._database.open_table(table), self._folder)
-        with _storing(self._folder):
-            return LanceDraft(self._database.create_table(table, schema=lance.schema(dimensions)), self._folder)
+        if table not in self._tables():
+            with _storing(self._folder):
+                self._database.create_table(table, schema=lance.schema(dimensions))
+        return LanceDraft(self._database, table, self._folder, self._versions(table))
+
+    def _versions(self, table: str) -> Versions:
+        return Versions(self._folder / "segments" / table)
 
     def _at(self, table: str, tag: str) -> Any:
         if table not in self._tables():
@@ -57,9 +64,21 @@ class LanceStore:
             raise StaleIndex(f"the table {table} in {self._folder} has no version {tag}", "type: groundtune ingest")
         return opened
 
-    def snapshot(self, table: str, tag: str) -> lance.LanceIndex:
-        """Open the table at its tag."""
-        return lance.LanceIndex(self._at(table, tag), tag)
+    def _pinned(self, table: str, tag: str) -> tuple[Any, int]:
+        opened = self._at(table, tag)
+        opened.checkout(tag)
+        if "uid" not in opened.schema.names:
+            raise StaleIndex(f"the table {table} in {self._folder} was written by an older version", "type: groundtune ingest")
+        return opened, int(opened.version)
+
+    def snapshot(self, table: str, tag: str) -> View:
+        """Open what the commit of the tag is searched by."""
+        with _storing(self._folder):
+            return self._versions(table).view(*self._pinned(table, tag))
+
+    def damage(self, table: str, tag: str) -> list[str]:
+        """Return in words what of the files that a version is searched by is not as it was written."""
+        return self._versions(table).damage(*self._pinned(table, tag))
 
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Read what the table holds at its tag."""
@@ -103,7 +122,9 @@ class LanceStore:
         kept = opened.tags.list()
         if not kept:
             self._database.drop_table(table)
+            self._versions(table).reclaim(())
             return
+        self._versions(table).reclaim(int(item["version"]) for item in kept.values())
         made = {item["version"]: item["timestamp"] for item in opened.list_versions()}
         oldest = min(made[item["version"]] for item in kept.values())
         # The engine refuses to clean up past a version that is tagged, so the age is that of the oldest of these and some seconds.
@@ -123,9 +144,11 @@ class LanceStore:
 class LanceDraft:
     """The newest version of a table."""
 
-    def __init__(self, table: Any, folder: Path) -> None:
-        self._table = table
+    def __init__(self, database: Any, name: str, folder: Path, versions: Versions) -> None:
+        self._table = database.open_table(name)
+        self._database, self._name = database, name
         self._folder = folder
+        self._versions = versions
 
     def held(self) -> dict[str, Held]:
         """Read what the table holds now."""
@@ -166,18 +189,61 @@ class LanceDraft:
             with _storing(self._folder):
                 lance.restamp(self._table, readers)
 
-    def index(self) -> lance.LanceIndex:
-        """Return search over the table as it is now; an index that is opened later sees what came after."""
-        return lance.LanceIndex(self._table)
+    def index(self) -> Following:
+        """Return search over the table as it is whenever it is asked."""
+        return Following(self)
+
+    def now(self) -> tuple[Any, int]:
+        """Return the table as it is now and stays, and the number of its last commit."""
+        pinned = self._database.open_table(self._name)
+        pinned.checkout(pinned.version)
+        return pinned, int(pinned.version)
+
+    def view(self, known: tuple[int, View] | None) -> tuple[int, View]:
+        """Return the last commit and search over it; ``known`` where there is no later one."""
+        if known is not None and known[0] == int(self._table.version):
+            return known
+        pinned, version = self.now()
+        return version, self._versions.passing(pinned, version)
 
     def publish(self, tag: str) -> None:
-        """Index what is new, then tag the table."""
+        """Write what the table is searched by, then tag it."""
         with _storing(self._folder):
             lance.make_indices(self._table)
+            pinned, version = self.now()
+            self._versions.view(pinned, version)
             if tag in self._table.tags.list():
-                self._table.tags.update(tag, self._table.version)
+                self._table.tags.update(tag, version)
             else:
-                self._table.tags.create(tag, self._table.version)
+                self._table.tags.create(tag, version)
+
+
+class Following:
+    """Search over whatever a draft holds when it is asked: what was published by its segments, and what came since beside them."""
+
+    def __init__(self, draft: LanceDraft) -> None:
+        self._draft = draft
+        self._known: tuple[int, View] | None = None
+
+    def _now(self) -> View:
+        self._known = self._draft.view(self._known)
+        return self._known[1]
+
+    def count(self) -> int:
+        """Return how many chunks there are."""
+        return self._now().count()
+
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
+        """Rank by BM25."""
+        return self._now().keyword(text, allowed, filter, limit)
+
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
+        """Rank by cosine."""
+        return self._now().dense(vector, allowed, filter, limit)
+
+    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
+        """Return the chunks of these ids that may be seen."""
+        return self._now().chunks(ids, allowed)
 
 
 def _held(table: Any) -> dict[str, Held]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from groundtune.chunks import manifest
 from groundtune.chunks.manifest import IndexVersion
@@ -19,6 +20,15 @@ from groundtune.chunks.store import TORN, Readers, Row, Store
 from groundtune.errors import StaleIndex
 from groundtune.files import fingerprint
 from groundtune.types import Chunk, Document
+
+
+@runtime_checkable
+class Damaged(Protocol):
+    """A store that keeps files of its own beside its rows, made from them for searching."""
+
+    def damage(self, table: str, tag: str) -> list[str]:
+        """Return in words what of these files is not as it was written, or not what the rows say."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,8 @@ def verify_version(
     found += [Difference("unexpected", name, f"{name} is in the index, but not in its manifest") for name in extra]
     if rows:
         found += _rows(version, engine, {item.id: item for item in documents})
+        if isinstance(engine, Damaged):
+            found += [Difference("files", "", told) for told in engine.damage(version.table, version.tag)]
     if recorded is not None:
         found += _ledger(version, recorded)
     return Verified(version.id, tuple(found))

@@ -151,10 +151,10 @@ class Bench:
         return self._indexes[key]
 
     def _built(self, setting: Setting) -> Index:
-        from groundtune.chunks import index_lance as lance
         from groundtune.chunks.cache import EmbeddingCache
         from groundtune.chunks.index import search_text
         from groundtune.chunks.split import split, verify_coverage
+        from groundtune.chunks.store_lance import LanceStore
         from groundtune.project.ingest import contexts_of
 
         embed = self.embedder(setting.embedder)
@@ -172,12 +172,11 @@ class Bench:
         finally:
             cache.close()
         name = f"chunks_{fingerprint(dict(setting.splitter), embed.fingerprint, length=12)}"
-        table = lance.connect(Path(self._folder.name)).create_table(name, schema=lance.schema(embed.dimensions))
-        if made:
-            table.add(lance.rows_of(made, vectors))
-        lance.make_indices(table)
-        table.tags.create("tried", table.version)
-        return lance.LanceIndex(table, "tried")
+        store = LanceStore(Path(self._folder.name))
+        draft = store.draft(name, embed.dimensions)
+        draft.write(made, vectors)
+        draft.publish("tried")
+        return store.snapshot(name, "tried")
 
     def measure(self, setting: Setting, rows: Sequence[Example]) -> Result:
         """Show each question's asker what the setting would, and count. What was searched before is not searched again."""
