@@ -46,6 +46,7 @@ _PATTERNS: tuple[tuple[FactKind, re.Pattern[str]], ...] = (
     ("weekday", re.compile(rf"\b(?:{'|'.join(WEEKDAYS)})\b")),
     ("name", re.compile(r"(?<=[a-z,] )[A-Z][a-z]{4,}\b")),
 )
+_NUMBER = re.compile(rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d+|{_WORD_NUMBER})(?=[ -])", re.IGNORECASE)
 _UNIT_REACH = 3  # words between a number and its unit
 _BLANK = re.compile(r"[^.!?\n|<>]+")
 _ALIKE = 0.5  # share of the shorter sentence's words from which on two sentences with one value state one fact
@@ -114,13 +115,6 @@ def places(text: str, fact: Fact, quote: str) -> list[tuple[int, int]]:
     return found
 
 
-def replaced(text: str, fact: Fact, quote: str) -> str:
-    """Return the text with the new value wherever it states the fact."""
-    for start, end in reversed(places(text, fact, quote)):
-        text = text[:start] + fact.new + text[end:]
-    return text
-
-
 def distinctive(fact: Fact) -> bool:
     """Return whether the value alone tells which fact it is of."""
     digits = sum(letter.isdigit() for letter in fact.old)
@@ -143,19 +137,25 @@ def rare_names(texts: Sequence[str], most: int = 3) -> set[str]:
 # ── what is said ──
 
 
+def _split(written: str) -> tuple[str, str]:
+    """Return a quantity's number as it is written, and the rest with the blank or dash before it."""
+    match = _NUMBER.match(written)
+    return (match[0], written[match.end() :]) if match else ("", written)
+
+
 def _unit_cut(written: str) -> str:
     """Return a number with one word after it, or two where the first says what kind ("three working days")."""
-    number, gap, rest = re.match(r"([\w,-]+?)([ -])(?=[a-zA-Z])(.*)", written).groups()  # type: ignore[union-attr]
-    unit = rest.split(" ")
+    number, rest = _split(written)
+    unit = rest[1:].split(" ")
     kept = unit if len(unit) == 2 and unit[0].endswith(("ing", "ar")) else unit[:1]
-    return f"{number}{gap}{' '.join(kept)}"
+    return f"{number}{rest[0]}{' '.join(kept)}"
 
 
 def _quantity(written: str) -> tuple[str, str]:
     """Return a quantity's number in digits, and the first letters of its unit."""
-    number, unit = re.match(r"([\w,-]+?)[ -](?=[a-zA-Z])(.*)", written).groups()  # type: ignore[union-attr]
+    number, rest = _split(written)
     value = str(NUMBERS[number.casefold()]) if number.casefold() in NUMBERS else number.replace(",", "")
-    return value, unit.casefold().split()[-1].rstrip("s")[:5]
+    return value, rest[1:].casefold().split()[-1].rstrip("s")[:5]
 
 
 def _says_quantity(low: str, value: str, unit: str) -> bool:
@@ -218,10 +218,9 @@ def _changed(kind: FactKind, written: str, seed: int) -> Iterator[str]:
     elif kind == "code":
         yield from ("".join(str((int(letter) + step) % 10) if letter.isdigit() else letter for letter in written) for step in (3, 4, 7))
     elif kind == "quantity":
-        value, _ = _quantity(written)
-        number = re.match(r"([\w,-]+?)(?=[ -][a-zA-Z])", written)
-        for step in _steps(int(value), rng):
-            yield _like(number[1] if number else "", step) + written[number.end() if number else 0 :]
+        number, rest = _split(written)
+        for step in _steps(int(_quantity(written)[0]), rng):
+            yield _like(number, step) + rest
     else:
         figure = re.search(_FIGURE, written)
         if figure is None:

@@ -128,7 +128,7 @@ def _told(arm: ArmFound, name: str) -> str:
 
 
 def _told_of(count: Count) -> str:
-    return count.told() + (f", {count.failed} failed" if count.failed else "")
+    return count.told() + (f", {count.failed} without an answer" if count.failed else "")
 
 
 def _bare(count: Count | None) -> str:

@@ -84,7 +84,7 @@ class Paced:
 
 def sizes(total: int, callers: Sequence[int]) -> list[int]:
     """Return the sizes of batches of ``total`` questions: the rest first, then one of each number of callers that leaves enough."""
-    found = []
+    found: list[int] = []
     for size in sorted(set(callers), reverse=True):
         smaller = sum(other for other in set(callers) if other < size)
         if size + smaller <= total - sum(found):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from groundtune.access.filter import allowed
 from groundtune.access.groups import USER
-from groundtune.probes.facts import Fact, facts_in, places, rare_names, replaced
+from groundtune.probes.facts import Fact, facts_in, places, rare_names
 from groundtune.probes.payloads import PAYLOADS, Planted, planted
 from groundtune.project.probing.copy import editable, file_of
 from groundtune.types import Document, Evidence, Example, ModelVersion, Principal
@@ -77,7 +77,8 @@ def plan(project: Project, versions: Mapping[str, ModelVersion]) -> Plan:
     dev.sort(key=lambda example: hidden.get(example.id, OUTSIDER) is OUTSIDER)
     changed, files, first = _freshness(project, dev, train, versions, table.questions)
     chosen = [item.example for item in changed if item.example.split == "dev"]
-    asked = [*chosen, *(example for example in dev if example not in chosen)]
+    # Training rows only where there are too few of the others.
+    asked = [*chosen, *(example for example in (*dev, *train) if example not in chosen)]
     permission = [(example, hidden[example.id]) for example in asked if example.id in hidden][: table.questions]
     searches = [(example, hidden[example.id]) for example in (*dev, *train) if example.id in hidden]
     return Plan(
@@ -118,7 +119,7 @@ def _freshness(
     wanted["train"] = count - wanted["dev"]
     adapters = [version for version in versions.values() if version.readers is not None]
     found: list[Changed] = []
-    written = dict(texts)
+    edits = _Edits(texts)
     first: dict[str, str] = {}
 
     def taken(rows: Sequence[Example], most: int) -> int:
@@ -128,20 +129,45 @@ def _freshness(
                 break
             if example in [item.example for item in found] or not _readable(project, example, adapters):
                 continue
-            item = _changed(project, example, written, names)
-            if item is None or any(item.evidence == other.evidence for other in found):
-                continue
-            for document_id in list(written):
-                written[document_id] = replaced(written[document_id], item.fact, item.evidence.quote)
-            found.append(item)
-            if len(found) == 1:
-                first.update(_files(texts, written))
+            item = _changed(project, example, edits, names)
+            if item is not None:
+                found.append(item)
+            if item is not None and len(found) == 1:
+                first.update(edits.files())
         return len(found) - before
 
     missing = count - taken(dev, wanted["dev"]) - taken(train, wanted["train"])
     if missing > 0:
         taken([*dev, *train], missing)
-    return found, _files(texts, written), first
+    return found, edits.files(), first
+
+
+class _Edits:
+    """Texts of files, and what is put where in them. Places are those of the texts as they are, so no change is taken for a fact."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self._made: dict[str, dict[tuple[int, int], str]] = {}
+
+    def add(self, fact: Fact, quote: str) -> tuple[str, ...]:
+        """Change a fact wherever it stands; return the names of the files. None where something there was changed already."""
+        found = {name: spans for name, text in self.texts.items() if (spans := places(text, fact, quote))}
+        for name, spans in found.items():
+            if any(start < end_ and start_ < end for start, end in spans for start_, end_ in self._made.get(name, {})):
+                return ()
+        for name, spans in found.items():
+            self._made.setdefault(name, {}).update(dict.fromkeys(spans, fact.new))
+        return tuple(sorted(name.removeprefix("document:") for name in found))
+
+    def files(self) -> dict[str, str]:
+        """Return the changed texts by file name."""
+        made = {}
+        for name, edits in self._made.items():
+            text = self.texts[name]
+            for (start, end), new in sorted(edits.items(), reverse=True):
+                text = text[:start] + new + text[end:]
+            made[name.removeprefix("document:")] = text
+        return made
 
 
 def _readable(project: Project, example: Example, adapters: Sequence[ModelVersion]) -> bool:
@@ -156,22 +182,16 @@ def _readable(project: Project, example: Example, adapters: Sequence[ModelVersio
     )
 
 
-def _changed(project: Project, example: Example, texts: Mapping[str, str], names: set[str]) -> Changed | None:
+def _changed(project: Project, example: Example, edits: _Edits, names: set[str]) -> Changed | None:
     answer = str(example.reply.get(project.settings.answers.answer_field, ""))
     for item in example.evidence:
-        text = texts.get(item.document_id)
+        text = edits.texts.get(item.document_id)
         if text is None:
             continue
         for fact in facts_in(item.quote, answer, example.question, seed=project.settings.project.seed, names=sorted(names)):
-            if not places(text, fact, item.quote):
-                continue
-            stated = sorted(name.removeprefix("document:") for name, other in texts.items() if places(other, fact, item.quote))
-            return Changed(example=example, fact=fact, evidence=item, names=tuple(stated))
+            if places(text, fact, item.quote) and (stated := edits.add(fact, item.quote)):
+                return Changed(example=example, fact=fact, evidence=item, names=stated)
     return None
-
-
-def _files(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix("document:"): text for name, text in after.items() if before[name] != text}
 
 
 # ── planted instructions ──

@@ -34,6 +34,7 @@ from groundtune.project.probing.answer import Item, answers_of
 from groundtune.project.probing.worlds import Shown, shown
 from groundtune.records.ledger import Ledger
 from groundtune.scores.scorer import Context
+from groundtune.tuning.adapter import read_version
 from groundtune.types import Answer, Arm, Document, ModelVersion
 
 if TYPE_CHECKING:
@@ -122,11 +123,17 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
     ledger = Ledger(folder / "answers.sqlite")
     try:
         given: dict[str, dict[str, Answer]] = {}
+        again: dict[str, tuple[dict[str, Answer], ModelVersion]] = {}
         for arm in arms:
             sees = arm.retrieves or arm.whole_corpus
             items = [item for item in found.items if item.probe != "load" and (sees or item.probe != "injection")]
             spare = [item for item in found.items if item.probe == "load"]
             given[arm.name] = answers_of(project, arm, items, spare, tools[arm.name], found.corpora, ledger, f"{key} {arm.name}")
+            if arm.adapter in found.retuned and (version := read_version(Path(found.retuned[arm.adapter]))):
+                fresh = [item for item in items if item.probe == "freshness"]
+                newer = replace(tools[arm.name], adapter=version)
+                name = f"{key} {arm.name} {version.id}"
+                again[arm.name] = (answers_of(project, arm, fresh, (), newer, found.corpora, ledger, name), version)
     finally:
         ledger.close()
     rested = {
@@ -138,6 +145,7 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
     context = replace(context_of(project), permits=lambda asker, document: allowed(everyone[asker]).permits(document.readers))
     said: dict[str, list[str]] = {}
     made = [_arm_found(project, arm, plan, found, given[arm.name], context, tools[arm.name], rested, said) for arm in arms]
+    made = [_with_retuned(arm, plan, found, *again[arm.name]) if arm.name in again else arm for arm in made]
     report = Report(
         key=key,
         questions=project.settings.probes.questions,
@@ -159,6 +167,8 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
     write_atomic(folder / REPORT, to_text(report))
     for name in ("shown.json", "answers.sqlite", "answers.sqlite-wal", "answers.sqlite-shm"):
         (folder / name).unlink(missing_ok=True)
+    # What was tuned on made-up facts is of no use to anybody.
+    shutil.rmtree(folder / "models", ignore_errors=True)
     return report
 
 
@@ -234,6 +244,17 @@ def _arm_found(
         load=tally.load(asked_for, project.settings.probes.callers),
         catch_up=_catch_up(tools.adapter, rested.get(arm.adapter or "", 0)) if tools.adapter else "",
     )
+
+
+def _with_retuned(arm: ArmFound, plan: plans.Plan, found: Shown, answers: Mapping[str, Answer], version: ModelVersion) -> ArmFound:
+    """Return an arm's findings with what it says of the changed facts after its adapter was tuned again."""
+    facts = {item.example.id: item.fact for item in plan.freshness}
+    asked = [(facts[item.example_id], answers[item.id]) for item in found.items if item.id in answers]
+    counts, _ = tally.freshness(asked, searches=False)
+    took = f"tuned again in {version.metrics.get('seconds', 0):,.0f} s, {version.metrics.get('tokens', 0):,.0f} tokens"
+    told = f"{took}: says the new fact {counts['fresh'].told()}, the old one {counts['stale'].told()}"
+    more = {**arm.more, "new, tuned again": counts["fresh"], "old, tuned again": counts["stale"]}
+    return replace(arm, more=more, catch_up=f"{told} (before: {arm.catch_up})")
 
 
 def _broken(answer: Answer, tools: Tools) -> bool:

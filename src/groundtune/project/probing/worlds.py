@@ -23,6 +23,7 @@ from groundtune.project.content import Content
 from groundtune.project.probing.answer import Item
 from groundtune.project.probing.copy import Copy
 from groundtune.project.probing.plan import OUTSIDER, Changed, Forgotten, Plan
+from groundtune.project.probing.retune import retuned
 from groundtune.types import Arm, Document, Example, Principal
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Shown:
 
     ``one`` and ``all`` are seconds from the first written file to a search that shows the new text, of one fact and of all; ``None`` where
     it was never shown. ``still`` and ``before`` count the searches with the forgotten document's own sentences that return it.
-    ``left_out`` are rows whose fact was not changed by changing its file, with why.
+    ``left_out`` are rows whose fact was not changed by changing its file, with why. ``retuned`` maps adapters that were tuned again on the
+    changed facts to their folders.
     """
 
     items: tuple[Item, ...]
@@ -50,6 +52,7 @@ class Shown:
     still: int
     sentences: int
     left_out: Mapping[str, str]
+    retuned: Mapping[str, str]
 
 
 def shown(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Shown:
@@ -90,7 +93,9 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
     one = every = None
     before = still = 0
     left_out: dict[str, str] = {}
-    needed = searching or whole
+    tuned = project.settings.probes.retune and any(arm.adapter for arm in arms)
+    needed = searching or whole or tuned
+    again: dict[str, str] = {}
     copy = Copy(project, folder) if needed else None
     try:
         if copy:
@@ -104,6 +109,9 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
             left_out = {item.example.id: why for item in kept if (why := _not_changed(item, changed.documents))}
         asked = [(item.example, people[item.example.asker]) for item in kept if item.example.id not in left_out]
         put(CHANGED, "freshness", asked, _search(copy, searching), copy.content() if copy else None)
+        if copy and tuned and asked:
+            copy.project.progress = project.progress
+            again = retuned(copy.project, copy.content(), kept, arms, folder.parent / "models")
         if copy and plan.planted:
             copy.change({item.name: item.text for _, item in plan.planted})
             copy.ingest()
@@ -138,6 +146,7 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
         still=still,
         sentences=len(plan.forgotten.sentences) if plan.forgotten and searching else 0,
         left_out=left_out,
+        retuned=again,
     )
 
 
