@@ -129,7 +129,8 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
             items = [item for item in found.items if item.probe != "load" and (sees or item.probe != "injection")]
             spare = [item for item in found.items if item.probe == "load"]
             given[arm.name] = answers_of(project, arm, items, spare, tools[arm.name], found.corpora, ledger, f"{key} {arm.name}")
-            if arm.adapter in found.retuned and (version := read_version(Path(found.retuned[arm.adapter]))):
+            version = read_version(Path(found.retuned[arm.adapter])) if arm.adapter and arm.adapter in found.retuned else None
+            if version is not None:
                 fresh = [item for item in items if item.probe == "freshness"]
                 newer = replace(tools[arm.name], adapter=version)
                 name = f"{key} {arm.name} {version.id}"
