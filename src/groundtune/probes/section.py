@@ -117,7 +117,7 @@ def _load(report: Report) -> Grid:
 
 def _latency(found: Latency | None) -> str:
     if found is None or not found.seconds:
-        return "not measured: too few questions" if found is None or not found.failed else f"all {found.failed} failed"
+        return "not measured: fewer questions than that" if found is None or not found.failed else f"all {found.failed} failed"
     middle, high, rate = found.quantile(0.5), found.quantile(0.95), found.rate
     lost = f", {found.failed} failed" if found.failed else ""
     return f"{middle:.2f} s / {high:.2f} s, {rate:.2f}/s (n = {len(found.seconds)}{lost})"

@@ -83,11 +83,10 @@ class Paced:
 
 
 def sizes(total: int, callers: Sequence[int]) -> list[int]:
-    """Return the sizes of batches of ``total`` questions: the rest first, then one of each number of callers that leaves enough."""
+    """Return the sizes of batches of ``total`` questions: the rest first, then one of each number of callers that there are enough for."""
     found: list[int] = []
     for size in sorted(set(callers), reverse=True):
-        smaller = sum(other for other in set(callers) if other < size)
-        if size + smaller <= total - sum(found):
+        if size <= total - sum(found):
             found.append(size)
     rest = total - sum(found)
     return [*([rest] if rest else []), *found]
@@ -105,12 +104,13 @@ def answers_of(
 ) -> dict[str, Answer]:
     """Return an arm's answer to each item, by the item's id. What is in the ledger already is not asked again.
 
-    ``spare`` items are answered too as far as it takes them to have as many as the largest number of callers.
+    ``spare`` items are answered too as far as it takes them to have as many as the callers are, but by a model on this machine: it would
+    take as long as all the rest.
     """
     unique: dict[str, Item] = {}
     same: dict[str, str] = {}
     callers = project.settings.probes.callers
-    needed = sum(set(callers)) if callers else 0
+    needed = 0 if project.settings.chat.use == "local" else sum(set(callers))
     for place, item in enumerate([*items, *spare]):
         if place >= len(items) and len(unique) >= needed:
             break
