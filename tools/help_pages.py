@@ -22,6 +22,7 @@ from groundtune.scores import ragas
 from groundtune.scores.judge import judged_metric
 from groundtune.scores.metrics import METRICS, field_metric
 from groundtune.scores.more import MORE, refusal_of_kind
+from groundtune.scores.probed import MEASURED, probed_metric
 from groundtune.scores.scorer import AnyMetric
 from groundtune.scores.whole import macro_f1
 from groundtune.types import Kind
@@ -102,6 +103,10 @@ def metrics() -> str:
             " are of a whole arm, no mean over questions: their intervals are bootstraps of the summed counts, and two arms are compared by"
             " swapping their counts at random. `grounded` and `judged:…` are read by a model: see [judging](../guides/judging.md).\n",
             _table(head, demanded) + "\n",
+            "## By probes\n",
+            "Counted by `groundtune probe` on a copy of the project, not on test questions; for the rubric's gates and its intolerable"
+            " metric. Intervals are Wilson's; what was not probed passes no gate: see [probes](../guides/probes.md).\n",
+            _table(head, [_metric(probed_metric(name)) for name in MEASURED]) + "\n",
             "## Of your own\n",
             "A package brings a metric by an entry point of the group `groundtune.scorer` that leads to a `Metric`, a `CorpusMetric` or a"
             " `Family` of `groundtune.scores.scorer`; `groundtune.testing.scorer_contract` is the kit that it has to pass. A built-in name"

@@ -102,6 +102,9 @@ resamples = 1000
 metric = "refusal_right"
 min = 0.0
 
+[probes]
+questions = 0
+
 [costs]
 machine_hour = 1.0
 """

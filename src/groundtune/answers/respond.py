@@ -27,14 +27,27 @@ Retrieve = Callable[[str, Principal, Filter], tuple[Passage, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was looked up for a question beforehand, in ``seconds``: passages, or all documents that the asker may read."""
+
+    passages: tuple[Passage, ...] = ()
+    corpus: tuple[Block, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A question as it comes in: who asks it, how the asker narrowed it, and the messages that came before it."""
+    """A question as it comes in: who asks it, how the asker narrowed it, and the messages that came before it.
+
+    ``found`` is what was looked up for it already, so that questions to different states of the index are answered together.
+    """
 
     question: str
     asker: Principal
     filter: Filter
     example_id: str | None = None
     history: tuple[Message, ...] = ()
+    found: Found | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +161,9 @@ def _prepare(arm: Arm, ask: Ask, tools: Tools) -> _Prepared:
     house = tools.house
     passages: tuple[Passage, ...] = ()
     retrieval = 0.0
-    if arm.retrieves:
+    if arm.retrieves and ask.found is not None:
+        passages, retrieval = ask.found.passages, ask.found.seconds
+    elif arm.retrieves:
         if tools.retrieve is None:
             raise ValueError(f"arm {arm.name!r} retrieves, but was given nothing to retrieve with")
         began = time.perf_counter()
@@ -170,13 +185,18 @@ def _prepare(arm: Arm, ask: Ask, tools: Tools) -> _Prepared:
 
 
 def _messages(arm: Arm, ask: Ask, passages: tuple[Passage, ...], tools: Tools) -> tuple[Message, ...]:
+    corpus: Sequence[Block] = ()
+    if arm.whole_corpus and ask.found is not None:
+        corpus = ask.found.corpus
+    elif arm.whole_corpus and tools.corpus is not None:
+        corpus = tools.corpus(ask.asker)
     return render(
         ask.question,
         instructions=tools.house.instructions,
         filter=ask.filter,
         passages=blocks_of(passages),
         notes=tools.house.notes(passages),
-        corpus=tools.corpus(ask.asker) if arm.whole_corpus and tools.corpus is not None else (),
+        corpus=corpus,
         shots=tools.shots,
         history=shown(ask.history),
     )

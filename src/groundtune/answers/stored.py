@@ -12,7 +12,7 @@ def answer_from(row: Mapping[str, Any]) -> Answer:
     """Rebuild an answer from its stored JSON object, as ``files.plain`` wrote it."""
     fields = dict(row)
     fields["cited"] = tuple(Citation(**item) for item in fields["cited"])
-    fields["passages"] = tuple(_passage(item) for item in fields["passages"])
+    fields["passages"] = tuple(passage_from(item) for item in fields["passages"])
     fields["seconds"] = Seconds(**fields["seconds"])
     fields["messages"] = tuple(fields["messages"])
     fields["unsupported"] = tuple(fields.get("unsupported", ()))
@@ -26,7 +26,8 @@ def _conflict(row: Mapping[str, Any]) -> Conflict:
     return Conflict(**{**row, "first": Statement(**row["first"]), "second": Statement(**row["second"])})
 
 
-def _passage(row: Mapping[str, Any]) -> Passage:
+def passage_from(row: Mapping[str, Any]) -> Passage:
+    """Rebuild a passage from its stored JSON object."""
     chunk = dict(row["chunk"])
     chunk["heading_path"] = tuple(chunk["heading_path"])
     chunk["readers"] = frozenset(chunk["readers"])

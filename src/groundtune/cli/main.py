@@ -26,8 +26,9 @@ VERBS = {
     "models": "list, show, compare, promote, rollback, retire or export tuned versions",
     "evaluate": "answer and score the test questions by every arm",
     "judge": "draw answers for people to label, beside a judge's verdicts",
+    "probe": "stale facts, leaks, deletion, injection and load of every arm, in a copy",
     "decide": "apply the rubric and write the decision",
-    "pilot": "all of it: check, lock, ingest, tune, evaluate, decide",
+    "pilot": "all of it: check, lock, ingest, tune, evaluate, probe, decide",
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--relock", is_flag=True, help="accept a changed test set, rubric or arms, and have the decision say so")
 @verb
 def command(folder: str, as_json: bool, shown: str | None, relock: bool) -> int:
-    """Check, lock, ingest, tune, evaluate, decide. Broken off at any moment, the same command goes on where it stopped."""
+    """Check, lock, ingest, tune, evaluate, probe, decide. Broken off at any moment, the same command goes on where it stopped."""
     project = opened(folder, shown)
     result = project.pilot(relock=relock)
     if as_json:

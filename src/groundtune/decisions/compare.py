@@ -29,6 +29,7 @@ MEANING: Mapping[str, str] = {
     "judge": "the judge",
     "metrics": "which metrics are measured",
     "labels": "people's labels",
+    "probes": "what was probed",
     "groundtune": "the version of groundtune",
 }
 

@@ -21,6 +21,7 @@ from groundtune.decisions.weigh import FORMAT, Measured, format_pairs, order
 from groundtune.decisions.wording import chance, worded
 from groundtune.scores.estimate import questions_needed
 from groundtune.scores.metrics import METRICS, metric_named
+from groundtune.scores.probed import PROBED
 from groundtune.types import Arm, Asked, Decision, Estimate, Verdict
 
 DRAFT = "decision:draft"
@@ -256,7 +257,8 @@ def _not_covered(chosen: Chosen, measured: Measured, rubric: Rubric, silent: Map
         said.append(f"Whether answers are true: {rubric.primary} compares words with the wanted answer; no person and no judge read them.")
     if rubric.intolerable == "leak":
         said.append("Leaks in other words, or in fewer than eight: only passages and runs of eight words are looked for.")
-    said.append("Speed under load: seconds are those of the evaluation's own batches, on the machine that ran it.")
+    if not any(item.metric == f"{PROBED}failed" and item.state == "measured" for item in measured.all):
+        said.append("Speed under load: seconds are those of the evaluation's own batches, on the machine that ran it.")
     return said
 
 

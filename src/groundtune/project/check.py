@@ -12,6 +12,7 @@ from groundtune.errors import ConfigError, GroundtuneError, StateError, UnknownN
 from groundtune.project import content as contents
 from groundtune.project import measure
 from groundtune.project.estimate import Line, estimate
+from groundtune.scores.probed import PROBED
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -62,6 +63,8 @@ def check(project: Project) -> Report:
         warnings.append(f"the test set has {splits['test']} questions: expect wide intervals")
     if splits["holdout"] and all(example.answerable for example in content.split("holdout")):
         warnings.append("the holdout has no question that must be refused: it cannot confirm whether an arm knows what it does not know")
+    if not project.settings.probes.questions and (named := _probed(project)):
+        warnings.append(f"the rubric asks for {', '.join(named)}, and [probes] questions is 0: no arm can pass")
     if project.settings.tuning and not splits["train"]:
         problems.append(
             ConfigError("[tuning.*] tables, but no training examples", "add rows with split = train, then type: groundtune check")
@@ -79,6 +82,12 @@ def check(project: Project) -> Report:
         sources=project.sources,
         warnings=tuple(warnings),
     )
+
+
+def _probed(project: Project) -> list[str]:
+    """Return the metrics of probes that the rubric names."""
+    rubric = project.settings.rubric
+    return [name for name in (rubric.intolerable, *(gate.metric for gate in rubric.gates)) if name.startswith(PROBED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,10 @@ from groundtune.decisions.mix import mixed
 from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import weigh
+from groundtune.errors import GroundtuneError
 from groundtune.files import write_atomic
+from groundtune.probes import report as probe_reports
+from groundtune.probes import section as probe_section
 from groundtune.project import before, curve
 from groundtune.project import lock as locks
 from groundtune.project.calibrations import kept
@@ -26,8 +29,12 @@ from groundtune.types import Decision, Estimate
 
 if TYPE_CHECKING:
     from groundtune.calibration import Calibrated
+    from groundtune.probes.report import Report as ProbeReport
     from groundtune.project.evaluate import Evaluation
     from groundtune.project.main import Project
+
+
+_UNPROBED = "What arms do when documents change, are forgotten or hold planted instructions, and when several ask: not probed ({})."
 
 
 def rubric_of(project: Project) -> Rubric:
@@ -48,6 +55,19 @@ def estimates_of(project: Project, evaluation: Evaluation) -> tuple[Estimate, ..
     return corrected(found, evaluation.scores, labels, clusters)
 
 
+def _probed(project: Project, evaluation: Evaluation) -> tuple[ProbeReport | None, str]:
+    """Return what the probes found of the project as it stands, and why there is nothing where there is not."""
+    from groundtune.project.probing.run import standing
+
+    if not project.settings.probes.questions:
+        return None, "[probes] questions is 0"
+    try:
+        report = standing(project)
+    except GroundtuneError as error:
+        return None, error.message
+    return report, "" if report else "nobody probed the project as it stands; type: groundtune probe"
+
+
 def decide(project: Project, evaluation: Evaluation) -> Decision:
     """Apply the rubric, number the decision, and write its three files; the JSON, written last, is the record."""
     settings = project.settings
@@ -56,12 +76,15 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     relocked = len(lock.relocked) if lock else 0
     today = datetime.now(UTC).date()
     labels = labels_print(project)
-    estimates = estimates_of(project, evaluation)
+    report, why = _probed(project, evaluation)
+    probed = probe_reports.estimates(report, [arm.name for arm in evaluation.arms if arm.name not in evaluation.not_run], why)
+    known = {(item.metric, item.arm) for item in probed}
+    estimates = (*(item for item in estimates_of(project, evaluation) if (item.metric, item.arm) not in known), *probed)
     curves = curve.measured_for(project, evaluation.inputs)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
         "assumptions": [*_assumptions(relocked), *_held_out(project, evaluation), *evaluation.notes],
-        "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric)],
+        "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric), *([] if report else [_UNPROBED.format(why)])],
         "currency": settings.costs.currency,
         "looks": evaluation.looks,
         "asked": evaluation.asked,
@@ -79,6 +102,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
             **{f"curve {item.name}": item.run_id for item in curves},
             "groundtune": __version__,
             **({} if labels == "none" else {"labels": labels}),
+            "probes": report.key if report else "none",
         },
         **given,
     )
@@ -102,7 +126,9 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         smallest=rubric.smallest_gain,
         seed=settings.project.seed,
     )
-    beside = (*((by_kind,) if by_kind else ()), *beside, *map(curve.section, curves))
+    gates = [str(gate) for gate in rubric.all_gates]
+    probes = probe_section.section(report, why, gates)
+    beside = (*((by_kind,) if by_kind else ()), probes, *beside, *map(curve.section, curves))
     decision = record.write(replace(draft, sections=beside, flips=(*draft.flips, *turned)), folder)
     html = page(
         decision,
@@ -127,7 +153,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     write_atomic(folder / f"{decision.id.removeprefix('decision:')}.html", html)
     project.ledger.link(evaluation.run_id, [(decision.id, evaluation.run_id)])
     told = [[*key, value] for key, value in sorted(labels_of(project).items())]
-    logged(project, evaluation, decision, rubric, {**given, "labels": told, "seed": settings.project.seed})
+    logged(project, evaluation, decision, rubric, {**given, "labels": told, "probes": probed, "seed": settings.project.seed})
     return decision
 
 

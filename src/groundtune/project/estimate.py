@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from groundtune.probes.payloads import PAYLOADS
 from groundtune.project.content import Content
 from groundtune.tables import Settings
 from groundtune.types import Arm
@@ -18,6 +19,8 @@ CHARACTERS_A_TOKEN = 4.2
 EMBEDDED_PARAMETERS = 134_515_008
 # Share of the timed matrix product's speed; reading is one pass over all tokens, writing one small pass a token.
 READING_SHARE, WRITING_SHARE, TRAINING_SHARE = 0.75, 0.25, 0.75
+# The probes answer in small batches, where a step waits for the weights and not for the arithmetic.
+PROBING_SHARE = 0.15
 EMBEDDING_TOKENS_SECOND = 4_000
 
 
@@ -102,7 +105,30 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
         written = len(test) * round(settings.answers.max_new_tokens * 0.8)
         fresh = read - shot * len(test) if local else read
         lines.append(priced(f"answer {arm.name}", read, written, fresh / READING_SHARE + written / WRITING_SHARE))
+    if settings.probes.questions and (rows := content.split("dev") or train):
+        read = written = 0
+        work = 0.0
+        for arm in arms:
+            shown = passages if arm.retrieves else 0
+            if arm.whole_corpus and (local and corpus > 8192):
+                continue
+            sees = arm.retrieves or arm.whole_corpus
+            count = probed_questions(settings, sees=sees)
+            each = round(system + (corpus if arm.whole_corpus else shown) + sum(tokens_in(row.question) for row in rows) / len(rows))
+            read += count * (each + arm.shots * 220)
+            written += count * round(settings.answers.max_new_tokens * 0.8)
+            work += count * each / READING_SHARE + count * settings.answers.max_new_tokens * 0.8 / PROBING_SHARE
+        lines.append(priced("probe", read, written, work))
     return lines
+
+
+def probed_questions(settings: Settings, *, sees: bool) -> int:
+    """Return how many questions the probes put to an arm: to one that is shown documents, those of all probes."""
+    table = settings.probes
+    own = table.questions + max(1, table.questions // 2)
+    if sees:
+        own += table.questions + len(PAYLOADS) * table.injections
+    return own if settings.chat.use == "local" else max(own, sum(set(table.callers)))
 
 
 def totals(lines: list[Line]) -> Mapping[str, float | None]:

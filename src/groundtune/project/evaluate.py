@@ -23,6 +23,7 @@ from groundtune.types import Answer, Arm, Asked, Example, Score, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
+    from groundtune.records.ledger import Ledger
     from groundtune.scores.support import Support
 
 
@@ -172,15 +173,18 @@ def arm_key(project: Project, arm: Arm, tools: Tools, index: str, split: Split) 
     )
 
 
-def answered(project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str) -> tuple[Answer, ...]:
-    """Return an arm's answers in the order of the questions, asking only for the batches that are not stored."""
-    stored = project.ledger.batches(key)
+def answered(
+    project: Project, arm: Arm, asks: Sequence[Ask], tools: Tools, key: str, *, ledger: Ledger | None = None, step: str = "answer"
+) -> tuple[Answer, ...]:
+    """Return an arm's answers in the order of the questions, asking only for the batches that are not stored in the ledger."""
+    ledger = ledger or project.ledger
+    stored = ledger.batches(key)
     by_example = {row["example_id"]: answer_from(row) for rows in stored.values() for row in rows}
     if len(by_example) < len(asks):
-        with project.progress.start(f"answer {arm.name}", total=len(asks), unit="questions") as task:
+        with project.progress.start(f"{step} {arm.name}", total=len(asks), unit="questions") as task:
             task.advance(len(by_example))
             for number, batch in respond(arm, asks, tools, done=stored.keys()):
-                project.ledger.keep_batch(key, number, [answer for _, answer in batch])
+                ledger.keep_batch(key, number, [answer for _, answer in batch])
                 by_example |= {answer.example_id: answer for _, answer in batch}
                 failed = sum(answer.failure is not None for _, answer in batch)
                 task.advance(len(batch), **({"failed": str(failed)} if failed else {}))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from groundtune.models.chat import Chat
     from groundtune.models.embed import Embed
     from groundtune.passages.retrieve import Steps
+    from groundtune.probes.report import Report as Probed
     from groundtune.project.before import Audit
     from groundtune.project.calibrations import Calibration
     from groundtune.project.check import Report
@@ -340,6 +341,12 @@ class Project:
 
         return evaluate(self, arms, asked)
 
+    def probe(self) -> Probed:
+        """Try every arm on a copy of the project: changed facts, permission, deletion, injection, load. Nothing is done twice."""
+        from groundtune.project.probing.run import probe
+
+        return probe(self)
+
     def decide(self, evaluation: Evaluation | None = None, *, asked: Asked = "test") -> Decision:
         """Apply the rubric to an evaluation, and write the decision to ``decisions/``. Without one, ``asked`` is evaluated."""
         from groundtune.project.decide import decide
@@ -371,7 +378,7 @@ class Project:
         return what_if(self, changes)
 
     def pilot(self, *, relock: bool = False) -> Piloted:
-        """Check, lock, ingest, tune, evaluate, decide. Broken off, the same call goes on where it stopped."""
+        """Check, lock, ingest, tune, evaluate, probe, decide. Broken off, the same call goes on where it stopped."""
         from groundtune.project.pilot import pilot
 
         return pilot(self, relock=relock)

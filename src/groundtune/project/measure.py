@@ -11,6 +11,7 @@ from groundtune.errors import GroundtuneError, JudgeError, MissingExtra, Unknown
 from groundtune.files import fingerprint
 from groundtune.scores.judge import JUDGED
 from groundtune.scores.metrics import metric_named
+from groundtune.scores.probed import PROBED
 from groundtune.scores.ragas import NAME as RAGAS
 from groundtune.scores.ragas import installed
 from groundtune.scores.scorer import Verdicts
@@ -36,9 +37,9 @@ def asked(settings: Settings) -> list[str]:
     """Return the metrics on demand: those of ``[scores]``, of the judge, and of the rubric, each once."""
     rubric, judge = settings.rubric, settings.judge
     judged = [f"{JUDGED}{name}" for name in judge.criteria] if judge.use else []
-    return list(
-        dict.fromkeys([*settings.scores.metrics, *judged, rubric.primary, rubric.intolerable, *(gate.metric for gate in rubric.gates)])
-    )
+    named = [*settings.scores.metrics, *judged, rubric.primary, rubric.intolerable, *(gate.metric for gate in rubric.gates)]
+    # Probes are no marks of test questions.
+    return list(dict.fromkeys(name for name in named if not name.startswith(PROBED)))
 
 
 def inputs(settings: Settings) -> dict[str, str]:

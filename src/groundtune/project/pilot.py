@@ -1,4 +1,4 @@
-"""The main job: check → lock → ingest → tune → evaluate → decide. Every step finds its own finished work."""
+"""The main job: check → lock → ingest → tune → evaluate → probe → decide. Every step finds its own finished work."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ def pilot(project: Project, *, relock: bool) -> Piloted:
         project.tune()
     with timed("evaluate"):
         evaluation = project.evaluate()
+    if project.settings.probes.questions:
+        with timed("probe"):
+            project.probe()
     with timed("decide"):
         decision = project.decide(evaluation)
     return Piloted(decision=decision, seconds=seconds)

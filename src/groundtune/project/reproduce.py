@@ -63,7 +63,7 @@ class Reproduced:
 def keep(evaluation: Evaluation, decision: Decision, rubric: Rubric, given: Mapping[str, Any]) -> str:
     """Write what the decision was worked out from beside its run; return the digest of that file.
 
-    ``given`` holds what ``decide`` was told besides: labels, not_run, assumptions, not_covered, currency, looks, seed.
+    ``given`` holds what ``decide`` was told besides: labels, what probes counted, not_run, assumptions, not_covered, currency, looks, seed.
     """
     path = evaluation.folder / f"decided-{decision.id.removeprefix('decision:')}.json"
     kept = {
@@ -196,6 +196,9 @@ def _again(run: Path, kept: Mapping[str, Any]) -> Decision:
         from groundtune.scores.ppi import corrected
 
         estimates = corrected(estimates, scores, labels, kept["clusters"])
+    probed = [Estimate(**row) for row in kept.get("probes", [])]
+    counted = {(item.metric, item.arm) for item in probed}
+    estimates = [*(item for item in estimates if (item.metric, item.arm) not in counted), *probed]
     return apply_rubric(
         estimates,
         rubric,

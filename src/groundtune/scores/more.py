@@ -9,6 +9,7 @@ from groundtune.scores.grounded import has_evidence, recall_applies
 from groundtune.scores.judge import judged_metric
 from groundtune.scores.meteor import ALPHA, BETA, GAMMA, meteor
 from groundtune.scores.metrics import share_metric, spent_metric, text_metric
+from groundtune.scores.probed import FAMILY as PROBED
 from groundtune.scores.ragas import RAGAS
 from groundtune.scores.scorer import AnyMetric, Context, Family, Metric
 from groundtune.scores.support import GROUNDED
@@ -145,4 +146,4 @@ def refusal_of_kind(kind: str) -> Metric:
 REFUSAL = Family("refusal", "kind", refusal_of_kind)
 MACRO_F1 = Family("macro_f1", "field", whole.macro_f1)
 JUDGE = Family("judged", "criterion", judged_metric)
-FAMILIES = (REFUSAL, MACRO_F1, JUDGE, RAGAS)
+FAMILIES = (REFUSAL, MACRO_F1, JUDGE, RAGAS, PROBED)

@@ -27,6 +27,7 @@ from groundtune.tables.knowledge import (
     SourceTable,
     TokensTable,
 )
+from groundtune.tables.probing import ProbesTable
 
 __all__ = [
     "AbstainTable",
@@ -49,6 +50,7 @@ __all__ = [
     "NeedsTable",
     "PassagesTable",
     "Positive",
+    "ProbesTable",
     "ProjectTable",
     "PromotionGateTable",
     "REFUSALS",
@@ -99,5 +101,6 @@ class Settings(Table):
     rubric: RubricTable = RubricTable()
     scores: ScoresTable = Field(default_factory=lambda: ScoresTable.model_validate({}))
     judge: JudgeTable = Field(default_factory=lambda: JudgeTable.model_validate({}))
+    probes: ProbesTable = Field(default_factory=lambda: ProbesTable.model_validate({}))
     costs: CostsTable = CostsTable()
     needs: NeedsTable = Field(default_factory=lambda: NeedsTable.model_validate({}))

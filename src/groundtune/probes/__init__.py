@@ -1,0 +1,1 @@
+"""What probes measure, apart from running them: facts that can be changed, planted instructions, counts, and the section they make."""

@@ -1,0 +1,1 @@
+"""The probes of a pilot: what is tried, on a copy of the project, and what comes of it."""
