@@ -96,12 +96,13 @@ def metrics() -> str:
             "## Always measured\n",
             "Programs compute all of them; no person and no model reads the answers. `field:<name>` is there once for each reply field with"
             " one right value: the `label_field`, and whatever the reply schema closes by `enum`, `const` or a boolean type; `field:label`"
-            " is the accuracy of labels.\n",
+            " is the accuracy of labels. Where an example lists other wordings of its answer (`also`), the nearest counts.\n",
             _table(head, always) + "\n",
             "## On demand\n",
             "Measured where `[scores] metrics` or the rubric names them. BLEU, TER, macro-F1 and the precision, recall and F1 of refusals"
             " are of a whole arm, no mean over questions: their intervals are bootstraps of the summed counts, and two arms are compared by"
-            " swapping their counts at random. `grounded` and `judged:…` are read by a model: see [judging](../guides/judging.md).\n",
+            " swapping their counts at random. BLEU and TER take all wordings of an answer as references, as sacrebleu"
+            " does. `grounded` and `judged:…` are read by a model: see [judging](../guides/judging.md).\n",
             _table(head, demanded) + "\n",
             "## By probes\n",
             "Counted by `groundtune probe` on a copy of the project, not on test questions; for the rubric's gates and its intolerable"

@@ -149,7 +149,8 @@ class Example:
     """A labelled question: who asks, what a good reply is, and where the document says so.
 
     ``reply`` is the wanted JSON object; ``answerable`` is false when the right reply is a refusal, be it that no document says it
-    or that ``asker`` may not see the one that does. ``split_group`` keeps questions of one source on one side of a split.
+    or that ``asker`` may not see the one that does. ``split_group`` keeps questions of one source on one side of a split. ``also`` are
+    other wordings of the answer that are as good: text metrics take them as further references, and nothing is trained on them.
     """
 
     id: str
@@ -163,6 +164,7 @@ class Example:
     kind: Kind = "answerable"
     filter: Mapping[str, str] = field(default_factory=dict)
     readers: frozenset[str] | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

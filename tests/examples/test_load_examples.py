@@ -75,6 +75,9 @@ SLOT = {"document": "slots.md", "quote": "Cancel a slot"}
         ({"reply": "text"}, "reply is no JSON object"),
         ({"filter": {"version": 5}}, "filter is {'version': 5}; expected texts by name"),
         ({"labels": 1, "extra": 2}, "unknown field extra, labels; known: id,"),
+        ({"also": "Two hours ahead."}, "also is 'Two hours ahead.'; expected a list of other wordings of the answer"),
+        ({"also": ["Two hours ahead.", " "]}, "also is ['Two hours ahead.', ' ']; expected a list of other wordings"),
+        ({"kind": "refuse", "evidence": [], "also": ["I can't say."]}, "also is for questions with an answer; this one is of kind refuse"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_named_by_file_and_line(tmp_path: Path, changed: dict[str, Any], problem: str) -> None:
@@ -82,6 +85,11 @@ def test_what_is_wrong_with_a_row_is_named_by_file_and_line(tmp_path: Path, chan
     [message] = said(path)
     assert message.startswith(f":2: {problem}")
     assert [item.id for item in read(path, DOCUMENTS, PEOPLE).examples] == ["good"]
+
+
+def test_other_right_wordings_are_kept_in_their_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [row(id="one"), row(id="two", also=["Until two hours before.", "2 hours ahead."])])
+    assert [example.also for example in read(path, DOCUMENTS, PEOPLE).examples] == [(), ("Until two hours before.", "2 hours ahead.")]
 
 
 def test_forbidden_needs_only_one_document_that_is_hidden(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from made_project import CONFIG, make_chat_model, make_project
 import groundtune as gt
 from groundtune.cli.main import main
 from groundtune.errors import GroundtuneError, HalfWritten, OtherBase, StateError, UnknownName, UnsafeWeights, WeightsError
-from groundtune.registry import memory
+from groundtune.models.chat import Request
+from groundtune.registry import memory, probe
 from groundtune.registry.export import verify
 from groundtune.registry.stages import Stages
 
@@ -333,6 +334,47 @@ def test_a_failed_gate_ends_with_code_one(folder: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "FAIL  exact at least 0.99, interval included" in printed and "FAIL  typo at most 1" in printed
     assert "was not promoted" in printed and second not in stages(folder).live.values()
+
+
+def test_what_was_forgotten_beyond_the_budget_blocks_a_promotion(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks are to say what this base says, so the base does them all, and a version that was tuned does not."""
+    project = gt.open(folder)
+    first, second = ids(project)
+    prompts = [f"Say {topic}." for topic in (*DEV, *TRAIN, "gull", "fog", "lock")]
+    said = project.chat.complete([Request(messages=({"role": "user", "content": ask},)) for ask in prompts], limit=probe.LIMIT)
+    own = tuple(
+        probe.Item(id=f"own-{ask}", kind="arithmetic", ask=ask, check={"exact": [probe._plain(one.text)]})
+        for ask, one in zip(prompts, said, strict=True)
+    )
+    monkeypatch.setattr(probe, "items", lambda: own)
+    monkeypatch.setattr(probe, "identity", lambda: "tasks of this test")
+    found, outcomes = gt.open(folder).models.compare(second)
+    cell = {(e.metric, e.arm, e.versus): e for e in found.estimates}
+    lost = cell["probe", "candidate", "base"]
+    assert cell["probe", "base", None].value == 1.0 and lost.n == len(prompts)
+    assert lost.value is not None and lost.high is not None and lost.value < -0.05 and lost.low <= lost.value <= lost.high  # type: ignore[operator]
+    assert [str(outcome.gate) for outcome in outcomes if not outcome.passed] == ["probe against base at least -0.05"]
+    done = gt.open(folder).models.promote(second, by="ben", why="it is better at the task")
+    assert not done.done and done.evidence == found.run_id and stages(folder).live == {"closed": first}
+    # Who writes a larger budget takes the loss knowingly; the evidence has to be made under it.
+    text = (folder / "groundtune.toml").read_text()
+    (folder / "groundtune.toml").write_text(text + "\n[models]\nforgetting_budget = 1.0\n")
+    gt.open(folder).models.compare(second)
+    assert gt.open(folder).models.promote(second, by="ben", why="the loss is known").done
+
+
+def test_a_gate_may_name_a_metric_on_demand_and_one_of_whole_arms(folder: Path) -> None:
+    text = (folder / "groundtune.toml").read_text()
+    more = (("macro_f1:answer", "base"), ("meteor", "absolute"), ("judged:correct", "base"), ("no_such_metric", "base"))
+    gates = "".join(f'\n[[gates]]\nmetric = "{metric}"\nat_least = -1.0\nagainst = "{against}"\n' for metric, against in more)
+    (folder / "groundtune.toml").write_text(text + gates)
+    project = gt.open(folder)
+    found, outcomes = project.models.compare(ids(project)[1])
+    cell = {(e.metric, e.arm, e.versus): e for e in found.estimates}
+    for metric in ("macro_f1:answer", "meteor"):
+        for versus in (None, "base", "live"):
+            assert cell[metric, "candidate", versus].state == "measured" and cell[metric, "candidate", versus].n == 12
+    assert {outcome.gate.metric for outcome in outcomes if not outcome.passed} == {"judged:correct", "no_such_metric"}
 
 
 def test_a_gate_without_one_limit_or_of_no_table_is_found_when_the_settings_are_read(folder: Path) -> None:

@@ -84,6 +84,15 @@ def test_an_unanswerable_question_wants_a_refusal_and_says_so(name: str) -> None
     assert "unanswerable" in right.reason and "unanswerable" in wrong.reason
 
 
+@pytest.mark.parametrize("name", ["exact", "token_f1", "rouge_l", "chrf"])
+@given(said=TEXT, others=st.lists(TEXT, max_size=3))
+def test_of_several_right_wordings_the_nearest_counts(name: str, said: str, others: list[str]) -> None:
+    wordings = [str(example().reply["answer"]), *others]
+    alone = [mark_of(METRICS[name], answer(said), example(reply={"answer": text}), context()).value for text in wordings]
+    together = mark_of(METRICS[name], answer(said), example(also=tuple(others)), context()).value
+    assert together == max(alone)
+
+
 def test_the_answer_field_is_what_is_compared() -> None:
     mark = mark_of(METRICS["exact"], answer("until two hours BEFORE"), example(), context())
     assert mark.value == 1.0

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_scores import answer, context, example, refusable
 
+from groundtune.scores.corpus import tallies_of
 from groundtune.scores.form import field_f1
 from groundtune.scores.match import rouge_1, rouge_2
 from groundtune.scores.meteor import meteor, of_words
 from groundtune.scores.metrics import metric_named
 from groundtune.scores.numbers import number_f1, numbers
-from groundtune.scores.scorer import Metric, mark_of
+from groundtune.scores.scorer import CorpusMetric, Metric, mark_of
 from groundtune.scores.stem import stem
 from groundtune.scores.whole import bleu_counts, bleu_value, ter_counts, ter_value
 
@@ -49,6 +50,24 @@ def test_bleu_and_ter_of_a_corpus_are_those_of_sacrebleu(corpus: dict[str, Any])
     for counts, value, theirs in ((bleu_counts, bleu_value, corpus["bleu"]), (ter_counts, ter_value, corpus["ter"])):
         sums = np.array([counts(said, wanted) for said, wanted in corpus["rows"]]).sum(axis=0)
         assert float(value(sums)) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_bleu_and_ter_take_all_right_wordings_as_references() -> None:
+    from sacrebleu.metrics import BLEU, TER
+
+    rows = [
+        ("the cat sat on the mat today", ["the cat was on the mat", "a cat sat on the mat today", "today the cat sat there"]),
+        ("it closes at ten in the evening", ["at ten", "it closes at ten o'clock in the evening", "closing time is ten in the evening"]),
+    ]
+    answers = [answer(said, example_id=f"q{number}") for number, (said, _) in enumerate(rows)]
+    examples = [example(id=f"q{number}", reply={"answer": wanted[0]}, also=tuple(wanted[1:])) for number, (_, wanted) in enumerate(rows)]
+    for name, theirs in (("bleu", BLEU()), ("ter", TER())):
+        metric = metric_named(name)
+        assert isinstance(metric, CorpusMetric)
+        tallies = tallies_of(answers, examples, context(), {name: metric})
+        sums = np.array([tally.counts for tally in tallies]).sum(axis=0)
+        reference = theirs.corpus_score([said for said, _ in rows], [list(column) for column in zip(*(w for _, w in rows), strict=True)])
+        assert float(metric.value(sums)) == pytest.approx(reference.score / 100, abs=1e-9)
 
 
 def test_bleu_and_ter_of_nothing_are_no_number_out_of_range() -> None:

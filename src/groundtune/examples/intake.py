@@ -156,6 +156,8 @@ class _Intake:
         }
         if part.own.get("filter"):
             row["filter"] = part.own["filter"]
+        if part.own.get("also"):
+            row["also"] = part.own["also"]
         readers = part.own.get("readers") or (list(self.wish.readers) if self.wish.readers is not None else None)
         if not row["evidence"] and kind in ("answerable", "version"):
             found = self._evidence(row, answer, doubts)

@@ -18,7 +18,7 @@ from groundtune.examples.quotes import locate
 from groundtune.files import objects, text_of
 from groundtune.types import Document, Evidence, Example, Kind, Principal, Split, Status
 
-FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply", "readers")
+FIELDS = ("id", "question", "asker", "kind", "filter", "split", "split_group", "evidence", "reply", "also", "readers")
 # What a row says of itself beside the example that it holds; examples/rows.py writes these.
 KEPT = ("status", "reason", "origin", "made_from", "reviewed")
 STATUSES: tuple[Status, ...] = ("approved", "draft", "rejected", "quarantined")
@@ -114,6 +114,7 @@ class Checked:
             self.wrong.append(f"split is {self.split!r}, but the file is that of {split!r}")
         if not isinstance(row.get("reply"), dict):
             self.wrong.append("reply is missing" if "reply" not in row else "reply is no JSON object")
+        self.also = self._also(row.get("also", []))
         given = row.get("filter", {})
         if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
             self.wrong.append(f"filter is {given!r}; expected texts by name")
@@ -133,6 +134,15 @@ class Checked:
         if value and value not in known:
             self.wrong.append(f"{name} is {value!r}; known: {', '.join(known)}")
         return value
+
+    def _also(self, given: Any) -> tuple[str, ...]:
+        """Return the other wordings of the answer that are as good."""
+        if not isinstance(given, list) or not all(isinstance(item, str) and item.strip() for item in given):
+            self.wrong.append(f"also is {given!r}; expected a list of other wordings of the answer")
+            return ()
+        if given and self.kind not in ANSWERABLE:
+            self.wrong.append(f"also is for questions with an answer; this one is of kind {self.kind}")
+        return tuple(given)
 
     def _readers(self, given: Any) -> frozenset[str] | None:
         """Return who may read a row that no document stands behind; an empty list means nobody."""
@@ -197,4 +207,5 @@ class Checked:
             kind=self.kind,
             filter=self.row.get("filter", {}),
             readers=self.readers,
+            also=self.also,
         )

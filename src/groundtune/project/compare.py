@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.answers.respond import Ask
-from groundtune.errors import HalfWritten, StateError, UnknownName
+from groundtune.errors import HalfWritten, StateError, UnknownMetric, UnknownName
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.chat import Request
+from groundtune.project import measure
 from groundtune.project.arms import arm_of, tools_for
-from groundtune.project.evaluate import answered
+from groundtune.project.evaluate import answered, context_of
 from groundtune.registry import lm_eval, memory, merge, parity, probe, shelf
 from groundtune.registry.gates import BASE, CANDIDATE, LIVE
 from groundtune.scores import estimate
-from groundtune.scores.scorer import Context, score_all
+from groundtune.scores.corpus import Tally, tallies_of, whole_compare, whole_mean
+from groundtune.scores.judge import JUDGED
+from groundtune.scores.metrics import corpus_metrics, metric_named, metrics_for
+from groundtune.scores.scorer import score_all
 from groundtune.tuning import canary, said
 from groundtune.tuning.checkpoints import weights_in
 from groundtune.types import Arm, Estimate, Example, ModelVersion, Score
@@ -86,7 +90,10 @@ def plan(project: Project, version: ModelVersion, live: ModelVersion | None, arm
             f"{len(dev) - len(examples)} of {len(dev)} dev questions are left out: their askers may not be answered by the version"
         )
     settings = project.settings
+    wanted = _wanted(project)
     inputs = {
+        # What was compared before metrics on demand could be gated keeps its key.
+        **({"metrics": fingerprint(wanted, measure.inputs(settings))} if wanted else {}),
         "version": version.id,
         "weights": _weights(project, version),
         "live": f"{live.id} {_weights(project, live)}" if live else "none",
@@ -116,9 +123,10 @@ def compare(project: Project, planned: Plan) -> Comparison:
     if found is not None:
         return found
     run = project.ledger.begin("compare", planned.key, planned.inputs, project.settings.project.seed)
-    scores = _task(project, planned)
+    scores, tallies = _task(project, planned)
     clusters = {example.id: example.split_group for example in planned.examples}
     estimates = _estimates(project, scores, planned, clusters, None)
+    estimates += _of_whole_arms(project, tallies, planned, clusters)
     probed = _probe(project, planned)
     learned, extracted = _memory(project, planned)
     alike, differences = _parity(project, planned)
@@ -188,9 +196,27 @@ def _index(project: Project) -> str:
     return open_live(project.state / "index", embed=project.embed, splitter=project.splitter, engine=project.store)[1].id
 
 
-def _task(project: Project, planned: Plan) -> list[Score]:
+def _wanted(project: Project) -> list[str]:
+    """Return the metrics on demand that ``[scores]`` and the gates name, less those of the judge, which is not asked here.
+
+    A name that nobody knows is left to its gate, which fails; so is ``grounded`` where ``[scores]`` opens no detector for it.
+    """
+    found = []
+    asked = measure.asked(project.settings)
+    for name in dict.fromkeys([*project.settings.scores.metrics, *(gate.metric for gate in project.settings.gates)]):
+        try:
+            metric_named(name)
+        except UnknownMetric:
+            continue
+        if not name.startswith(JUDGED) and (name != "grounded" or name in asked):
+            found.append(name)
+    default = metrics_for(context_of(project))
+    return [name for name in found if name not in default]
+
+
+def _task(project: Project, planned: Plan) -> tuple[list[Score], list[Tally]]:
     """Ask every dev question three times: the version, its base in the same arm, and the live version."""
-    return asked(
+    return answered_by(
         project,
         planned,
         [
@@ -201,9 +227,9 @@ def _task(project: Project, planned: Plan) -> list[Score]:
     )
 
 
-def asked(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersion | None]]) -> list[Score]:
-    """Return the scores of these arms on the dev questions of a plan; what was answered before is not asked again."""
-    content, settings, people = project.content, project.settings, project.content.principals
+def answered_by(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersion | None]]) -> tuple[list[Score], list[Tally]]:
+    """Return the scores and counts of these arms on the dev questions of a plan; what was answered before is not asked again."""
+    content, people = project.content, project.content.principals
     if project.house.prompt_hash != planned.version.prompt_hash:
         raise StateError(
             f"{planned.version.id} was trained on another prompt ({planned.version.prompt_hash}) than the project now uses",
@@ -211,22 +237,20 @@ def asked(project: Project, planned: Plan, arms: Sequence[tuple[Arm, ModelVersio
         )
     asks = [Ask(question=e.question, asker=people[e.asker], filter=e.filter, example_id=e.id) for e in planned.examples]
     retrieve = project.retriever() if planned.arm.retrieves else None
-    context = Context(
-        documents=content.documents,
-        reply_schema=content.schema,
-        permits=lambda asker, document: allowed(people[asker]).permits(document.readers),
-        answer_field=settings.answers.answer_field,
-        label_field=settings.answers.label_field,
-        quote_field=settings.answers.quote_field,
-    )
-    shared = {name: value for name, value in planned.inputs.items() if name not in ("version", "weights", "live", "probe")}
+    wanted = _wanted(project)
+    context = context_of(project, support=measure.support_for(project) if "grounded" in wanted else None)
+    metrics, whole = metrics_for(context, wanted), corpus_metrics(wanted)
+    shared = {name: value for name, value in planned.inputs.items() if name not in ("version", "weights", "live", "probe", "metrics")}
     scores: list[Score] = []
+    tallies: list[Tally] = []
     for arm, version in arms:
         versions = {version.name: version} if version else {}
         tools = tools_for(arm, chat=project.chat, house=project.house, content=content, retrieve=retrieve, versions=versions)
         key = fingerprint("dev", shared, arm, None if version is None else [version.id, _weights(project, version), version.readers])
-        scores += score_all(answered(project, arm, asks, tools, key), planned.examples, context)
-    return scores
+        answers = answered(project, arm, asks, tools, key)
+        scores += score_all(answers, planned.examples, context, metrics)
+        tallies += tallies_of(answers, planned.examples, context, whole)
+    return scores, tallies
 
 
 def _probe(project: Project, planned: Plan) -> list[Score]:
@@ -338,4 +362,15 @@ def _estimates(
         of_metric = [score for score in scores if score.metric == metric]
         found += [estimate.mean(of_metric, metric, arm, clusters, **options) for arm in (CANDIDATE, *others) if arm in there]
         found += [estimate.compare(of_metric, metric, CANDIDATE, other, clusters, **options) for other in others if other in there]
+    return found
+
+
+def _of_whole_arms(project: Project, tallies: Sequence[Tally], planned: Plan, clusters: Mapping[str, str]) -> list[Estimate]:
+    """Return the same of metrics that are no mean over questions."""
+    options: dict[str, Any] = {"resamples": project.settings.rubric.resamples, "seed": project.settings.project.seed}
+    others = [BASE, *([LIVE] if planned.live else [])]
+    found = []
+    for metric in corpus_metrics(_wanted(project)).values():
+        found += [whole_mean(tallies, metric, arm, clusters, **options) for arm in (CANDIDATE, *others)]
+        found += [whole_compare(tallies, metric, CANDIDATE, other, clusters, **options) for other in others]
     return found

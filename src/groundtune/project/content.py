@@ -58,8 +58,9 @@ class Content:
     def split_fingerprint(self, name: Split) -> str:
         """Return the identity of a split's examples. Where a quote stands is left out: it moves when its document is edited around it."""
         rows = [plain(example) for example in self.split(name)]
-        # Sets that were locked before rows could name readers keep their identity.
-        rows = [{key: value for key, value in row.items() if key != "readers" or value is not None} for row in rows]
+        # Sets that were locked before rows could name readers, or other wordings, keep their identity.
+        unsaid: dict[str, Any] = {"readers": None, "also": []}
+        rows = [{key: value for key, value in row.items() if key not in unsaid or value != unsaid[key]} for row in rows]
         return fingerprint([{**row, "evidence": [(item["document_id"], item["quote"]) for item in row["evidence"]]} for row in rows])
 
 

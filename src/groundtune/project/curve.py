@@ -131,7 +131,7 @@ def measure(project: Project, planned: Plan, *, more: int = MORE) -> Measured:
         points = []
         clusters = {example.id: example.split_group for example in plans[0].examples}
         for (step, version), item in zip(_each(planned, versions), plans, strict=True):
-            scores = compare.asked(project, item, [(replace(item.arm, name=CANDIDATE), item.version)])
+            scores, _ = compare.answered_by(project, item, [(replace(item.arm, name=CANDIDATE), item.version)])
             of_metric = [score for score in scores if score.metric == planned.metric]
             if not of_metric:
                 known = sorted({score.metric for score in scores})

@@ -163,6 +163,8 @@ class Curation:
                 left_out["malformed"] += 1
             elif form == "csv" and item.example is not None and len(item.example.evidence) > 1:
                 left_out["several pieces of evidence, and a table row holds one"] += 1
+            elif form == "csv" and item.row.get("also"):
+                left_out["other wordings of the answer, and a table row holds one"] += 1
             else:
                 exchanges.append(self._exchange(item))
                 readers += self._readers(item)

@@ -112,7 +112,7 @@ def field_settings(context: Context) -> str:
 
 
 def matching(measure: Callable[[str, str], float], name: str) -> Scorer:
-    """Turn a comparison of two texts into a scorer."""
+    """Turn a comparison of two texts into a scorer; where an example has several right wordings, the best comparison counts."""
 
     def score(answer: Answer, example: Example, context: Context) -> Mark:
         if not example.answerable:
@@ -120,8 +120,9 @@ def matching(measure: Callable[[str, str], float], name: str) -> Scorer:
         wanted = example.reply[context.answer_field]
         if not isinstance(wanted, str):
             raise TypeError(f"the example's {context.answer_field!r} is a {type(wanted).__name__}, not a text")
-        value = measure(answer.said, wanted)
-        return Mark(value, f"{name} {value:.3f} between {_short(answer.said)!r} and {_short(wanted)!r}")
+        # Of several wordings that are as good, the one that the answer is nearest to; of equals, the first.
+        value, nearest = max(((measure(answer.said, text), text) for text in (wanted, *example.also)), key=lambda pair: pair[0])
+        return Mark(value, f"{name} {value:.3f} between {_short(answer.said)!r} and {_short(nearest)!r}")
 
     return score
 

@@ -103,24 +103,24 @@ def _sacrebleu(name: str) -> Any:
     return getattr(metrics, name)(**({"effective_order": True} if name == "BLEU" else {}))
 
 
-def _texts(measure: Callable[[str, str], tuple[float, ...]]) -> Callable[[Sequence[Example], Context], Count]:
-    """Return counts of the answerable questions' answers against the wanted texts."""
+def _texts(measure: Callable[..., tuple[float, ...]]) -> Callable[[Sequence[Example], Context], Count]:
+    """Return counts of the answerable questions' answers against the wanted texts, all right wordings of each together."""
 
     def prepare(examples: Sequence[Example], context: Context) -> Count:
         def count(answer: Answer, example: Example) -> tuple[float, ...] | None:
             wanted = example.reply.get(context.answer_field)
             if not example.answerable or not isinstance(wanted, str):
                 return None
-            return measure("" if answer.failure is not None else answer.said, wanted)
+            return measure("" if answer.failure is not None else answer.said, wanted, *example.also)
 
         return count
 
     return prepare
 
 
-def bleu_counts(said: str, wanted: str) -> tuple[float, ...]:
-    """Return the n-grams matched and said, n from 1 to 4, and the two lengths: (10,)."""
-    scored = _sacrebleu("BLEU").sentence_score(said, [wanted])
+def bleu_counts(said: str, *wanted: str) -> tuple[float, ...]:
+    """Return the n-grams matched and said, n from 1 to 4, and the two lengths, of several wanted texts the nearest one: (10,)."""
+    scored = _sacrebleu("BLEU").sentence_score(said, list(wanted))
     return (*map(float, scored.counts), *map(float, scored.totals), float(scored.sys_len), float(scored.ref_len))
 
 
@@ -139,9 +139,9 @@ def bleu_value(sums: Floats) -> Floats:
     return np.asarray(np.where(usable, np.minimum(1.0, means * brevity), 0.0))
 
 
-def ter_counts(said: str, wanted: str) -> tuple[float, ...]:
-    """Return the edits and the words of the wanted text: (2,)."""
-    scored = _sacrebleu("TER").sentence_score(said, [wanted])
+def ter_counts(said: str, *wanted: str) -> tuple[float, ...]:
+    """Return the edits to the nearest wanted text and the words of the wanted text, of several their mean: (2,)."""
+    scored = _sacrebleu("TER").sentence_score(said, list(wanted))
     return float(scored.num_edits), float(scored.ref_length)
 
 
@@ -163,7 +163,7 @@ def _translation(
     name: str,
     definition: str,
     better: Literal["higher", "lower"],
-    counts: Callable[[str, str], tuple[float, ...]],
+    counts: Callable[..., tuple[float, ...]],
     value: Callable[[Floats], Floats],
 ) -> CorpusMetric:
     return CorpusMetric(
