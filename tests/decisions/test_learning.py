@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundtune.annex import Annex, Curve
 from groundtune.decisions import sections
 from groundtune.decisions.learning import HEIGHT, learning_curve
 from groundtune.decisions.plots import WIDTH
 from groundtune.files import plain
-from groundtune.types import Annex, Curve
 
 POINTS = ((75.0, 0.4, 0.3, 0.5), (150.0, 0.5, 0.4, 0.6), (300.0, 0.55, 0.46, 0.64))
 CURVE = Curve(title="<b>a & b</b>", metric="token_f1", points=POINTS, fit=(0.7, 2.0, 0.45), ahead=(800.0, 0.6, 0.5, 0.7))

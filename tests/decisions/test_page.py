@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_estimates import ARMS, decided, pairs, passing
 
+from groundtune.annex import Annex, Grid
 from groundtune.decisions.drill import Evidence, packed, unpacked
 from groundtune.decisions.page import page
-from groundtune.types import Annex, Answer, Example, Grid, Score, Seconds
+from groundtune.types import Answer, Example, Score, Seconds
 
 EVIL = "</script><script>alert(1)</script>\u2028<!-- & \"'"
 LONG = Annex(title="Costs", grids=(Grid(head=("number", "source"), rows=tuple((f"row {n}", f"told {n}") for n in range(40)), title="All"),))

@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 import pytest
 from made_estimates import decided, pairs, passing
 
+from groundtune.annex import Annex, Bars, Grid
 from groundtune.decisions import record, sections
 from groundtune.decisions.markdown import markdown
 from groundtune.decisions.plots import tornado
 from groundtune.errors import StateError
-from groundtune.types import Annex, Bars, Grid
 
 EVIL = "<script>alert(1)</script> | & \n## x"
 SECTION = Annex(

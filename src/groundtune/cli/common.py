@@ -11,8 +11,8 @@ import click
 from groundtune.progress import DISPLAYS, display
 
 if TYPE_CHECKING:
+    from groundtune.annex import Grid
     from groundtune.project import Project
-    from groundtune.types import Grid
 
 F = TypeVar("F", bound=Callable[..., Any])
 

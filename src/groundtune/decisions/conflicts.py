@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from groundtune.types import Annex, Answer, Conflict, Grid, Statement
+from groundtune.annex import Annex, Grid
+from groundtune.types import Answer, Conflict, Statement
 
 TITLE = "Passages that disagree"
 MOST = 30  # pairs of documents that are listed

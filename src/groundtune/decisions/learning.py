@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from html import escape
 
+from groundtune.annex import Curve
 from groundtune.decisions.plots import WIDTH, ticks
-from groundtune.types import Curve
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 330, 52, 20, 28, 44
 STEPS = 48

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from groundtune.annex import Annex, Grid
 from groundtune.decisions.wording import number, worded
 from groundtune.scores.estimate import compare, mean
 from groundtune.scores.metrics import metric_named
-from groundtune.types import Annex, Grid, Score
+from groundtune.types import Score
 
 TITLE = "Questions with an answer, and questions to refuse"
 

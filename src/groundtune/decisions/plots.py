@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from groundtune.types import Bars
+from groundtune.annex import Bars
 
 WIDTH = 560
 

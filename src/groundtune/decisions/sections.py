@@ -11,9 +11,9 @@ from dataclasses import fields
 from html import escape
 from typing import Any
 
+from groundtune.annex import Annex, Bars, Curve, Grid
 from groundtune.decisions.learning import learning_curve
 from groundtune.decisions.plots import tornado
-from groundtune.types import Annex, Bars, Curve, Grid
 
 FOLDED = 15  # rows above which a table of the page is behind its title
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from groundtune.annex import Annex, Grid
 from groundtune.calibration import Calibrated, CurvePoint
-from groundtune.types import Annex, Answer, Grid
+from groundtune.types import Answer
 
 TITLE = "When an arm says that it does not know"
 STATES = ("answered", "declined", "below threshold", "nothing found")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from groundtune.annex import Annex, Grid
 from groundtune.probes.report import ArmFound, Count, Latency, Report
 from groundtune.scores.probed import PROBED
-from groundtune.types import Annex, Grid
 
 TITLE = "Probes"
 NEXT = "groundtune probe"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundtune import config
+from groundtune.annex import Annex
 from groundtune.decisions import record
 from groundtune.decisions.audit import labels as label_files
 from groundtune.decisions.audit import responses as logs
@@ -31,7 +32,7 @@ from groundtune.errors import GroundtuneError, InputError
 from groundtune.files import file_sha256, fingerprint, write_atomic
 from groundtune.project.estimate import tokens_in
 from groundtune.tables import NeedsTable, Settings
-from groundtune.types import Annex, Arm, Estimate
+from groundtune.types import Arm, Estimate
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from groundtune.annex import Annex, Curve, Grid
 from groundtune.errors import NothingToLearn, StateError, UnknownName
 from groundtune.examples.curve import FARTHEST, Advice, Point, advise
 from groundtune.files import fingerprint
@@ -22,7 +23,7 @@ from groundtune.scores import estimate
 from groundtune.scores.metrics import metric_named
 from groundtune.tuning import adapter, canary
 from groundtune.tuning.rows import TrainSet
-from groundtune.types import Annex, Curve, Estimate, Grid, ModelVersion
+from groundtune.types import Estimate, ModelVersion
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from groundtune.annex import Annex, Grid
 from groundtune.decisions.audit.shares import Agreement, Audited
-from groundtune.types import Annex, Grid
 
 TITLE = "Audit of today's answers"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from groundtune.annex import Annex, Bars, Grid
 from groundtune.decisions.costs.compare import DRAWS, Axis, Crossing, Range, Swing, crossing, draws, line, month_range, swings
 from groundtune.decisions.costs.defaults import BY_NAME
 from groundtune.decisions.costs.sheet import Inputs, Known
 from groundtune.decisions.costs.spend import ITEMS, Bill, bill, values_of
 from groundtune.decisions.wording import number
-from groundtune.types import Annex, Arm, Bars, Grid
+from groundtune.types import Arm
 
 TITLE = "Costs"
 AXES: Mapping[Axis, str] = {"questions_a_month": "answers a month", "updates_a_month": "updates of the documents a month"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from groundtune.annex import Grid
 from groundtune.decisions.needs.questions import LEVELS, SKILLS
 from groundtune.decisions.needs.weights import NAMES, OPTIONS, Option
 from groundtune.tables import NeedsTable
-from groundtune.types import Grid
 
 TAKES: Mapping[str, Mapping[Option, str]] = {
     "retrieval": {"rag": "some", "hybrid": "strong"},

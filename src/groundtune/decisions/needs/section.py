@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from groundtune.annex import Annex, Grid
 from groundtune.decisions.needs.advise import FIRSTS, Advice, Flip, answer_words
 from groundtune.decisions.needs.people import ownership, skill_matrix
 from groundtune.decisions.needs.weights import NAMES, OPTIONS, START
 from groundtune.tables import NeedsTable
-from groundtune.types import Annex, Grid
 
 TITLE = "Needs, before anything was measured"
 
