@@ -44,6 +44,9 @@ class Lock:
 
 def present(content: Content, settings: Settings) -> dict[str, str]:
     """Return the hashes of what is to be locked, as it stands now."""
+    answers = settings.answers.model_dump()
+    # What was locked before there was this switch stays locked.
+    answers = {name: value for name, value in answers.items() if name != "tell_conflicts" or value}
     return {
         "test": content.split_fingerprint("test"),
         "holdout": content.split_fingerprint("holdout") if content.split("holdout") else NONE,
@@ -51,7 +54,7 @@ def present(content: Content, settings: Settings) -> dict[str, str]:
         "arms": fingerprint(
             [arm.model_dump() for arm in settings.arms],
             {name: recipe.model_dump() for name, recipe in settings.tuning.items()},
-            settings.answers.model_dump(),
+            answers,
         ),
     }
 
