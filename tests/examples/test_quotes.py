@@ -7,7 +7,7 @@ from hypothesis import example as tried
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.examples.quotes import locate
+from groundtune.examples.quotes import Library, locate
 
 
 def found(quote: str, text: str) -> str | None:
@@ -136,3 +136,16 @@ def test_long_texts_are_searched_quickly_enough_to_finish() -> None:
         "a_" * 100_000,
     ):
         assert locate("not in it", text) is None
+
+
+PIECES = "**Two hours**|two|hours|- first|“quoted”|&amp;|12.5|2|\n\n|# Head|x_y|[link](a.md)|—|¶".split("|") + ["| a | b |"]
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcde"), st.lists(st.sampled_from(PIECES), max_size=8).map(" ".join), max_size=5),
+    st.lists(st.sampled_from(PIECES), max_size=4).map(" ".join),
+)
+def test_a_library_finds_the_first_text_that_holds_a_quote(texts: dict[str, str], quote: str) -> None:
+    names = sorted(texts, reverse=True)
+    assert Library(texts).first(quote, names) == next((name for name in names if locate(quote, texts[name]) is not None), None)
+    assert Library(texts).first(quote, []) is None

@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,6 +93,29 @@ def locate(quote: str, text: str) -> Span | None:
         if begin is not None:
             return plain.starts[begin], plain.ends[begin + len(wanted) - 1]
     return None
+
+
+class Library:
+    """Many texts that are searched for many quotes. Each text is made plain once; a quote that stands in none is told by one search."""
+
+    _FORMS: tuple[Callable[[str], str], ...] = (lambda text: text, lambda text: _inline(text).text, lambda text: _block(text).text)
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._forms = [{name: form(text) for name, text in texts.items()} for form in self._FORMS]
+        self._joined = ["\n".join(form.values()) for form in self._forms]
+
+    def first(self, quote: str, names: Iterable[str]) -> str | None:
+        """Return the first of these texts that holds the quote as ``locate`` finds it."""
+        quote = quote.strip()
+        if not any(letter.isalnum() for letter in quote):
+            return None
+        wanted = [form(quote).strip() for form in self._FORMS]
+        tried = [
+            (words, texts) for words, texts, joined in zip(wanted, self._forms, self._joined, strict=True) if words and words in joined
+        ]
+        if not tried:
+            return None
+        return next((name for name in names if any(_find(words, texts[name]) is not None for words, texts in tried)), None)
 
 
 def _find(quote: str, text: str) -> int | None:

@@ -41,7 +41,7 @@ def _document_with(answer: Answer, context: Context) -> str | None:
     key = (answer.asker, answer.quoted)
     if key not in context.quotes:
         names = sorted(context.readable(answer.asker))
-        context.quotes[key] = next((name for name in names if locate(answer.quoted, context.parts[name].text)), None)
+        context.quotes[key] = context.library.first(answer.quoted, names)
     return context.quotes[key]
 
 

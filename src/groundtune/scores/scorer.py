@@ -19,6 +19,7 @@ from groundtune.errors import InputError
 from groundtune.types import Answer, Chunk, Document, Example, Score
 
 if TYPE_CHECKING:
+    from groundtune.examples.quotes import Library
     from groundtune.scores.shingles import Shingles
     from groundtune.scores.support import Support
 
@@ -84,6 +85,13 @@ class Context:
         from groundtune.scores.shingles import Shingles
 
         return Shingles({name: f"{part.title}\n\n{part.text}" for name, part in self.parts.items()})
+
+    @cached_property
+    def library(self) -> Library:
+        """The texts of ``parts``, to look quotes up in."""
+        from groundtune.examples.quotes import Library
+
+        return Library({name: part.text for name, part in self.parts.items()})
 
     @cached_property
     def parts(self) -> dict[str, Document]:
