@@ -182,11 +182,26 @@ def table(result: Mapping[str, Any]) -> str:
         *(f"| {arm} | " + " | ".join(cell(arm, metric) for metric in result["shown"]) + " |" for arm in result["arms"]),
         *(f"\nNot run: {arm}: {reason}." for arm, reason in result["not_run"].items()),
         "",
+        *lead_of(result),
         f"Learning curve, `{curve['metric']}`: {points}. {curve['says'].capitalize()}.",
         "",
         f"Decision: {decision['verdict']} {decision['choice'] or ''}".rstrip() + ". " + " ".join(decision["reasons"][:1]),
     ]
     return "\n".join(lines)
+
+
+def lead_of(result: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the paired difference of the tuned arm to the best one without tuning, in the first metric shown."""
+    metric = result["shown"][0]
+    of = {(e["arm"], e["versus"]): e for e in result["estimates"] if e["metric"] == metric and e["value"] is not None}
+    untuned = [arm for arm in result["arms"] if not arm.startswith("tuned") and (arm, None) in of]
+    best = max(untuned, key=lambda arm: of[arm, None]["value"], default="")
+    e = of.get(("tuned", best))
+    if e is None:
+        return []
+    p = "p < 0.001" if e["p_holm"] < 0.001 else f"p = {e['p_holm']:.3f}"
+    gain = f"{e['value']:+.2f} ({e['low']:+.2f} to {e['high']:+.2f}, n = {e['n']}, {p} after Holm's correction)"
+    return [f"`{metric}`, tuned minus the best without tuning ({best}): {gain}.", ""]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -92,6 +92,7 @@ def result() -> dict[str, Any]:
     mean = {"arm": "prompt", "metric": "exact", "versus": None, "state": "measured", "value": 0.5, "low": 0.25, "high": 0.75, "n": 4}
     lines = [mean | {"n_failed": 1}, mean | {"metric": "valid_json", "n": 3, "n_failed": 0}]
     lines.append(mean | {"arm": "tuned", "state": "too few", "value": None, "n_failed": 0})
+    lines.append(mean | {"arm": "tuned", "versus": "prompt", "low": -0.1, "p_holm": 0.25})
     return {
         "title": "T",
         "told": ["why"],
@@ -110,6 +111,7 @@ def test_the_table_shows_what_failed_what_was_not_measured_and_another_n() -> No
     shown = tasks.table(result())
     assert "| prompt | 0.50 (0.25–0.75, 1 failed) | 0.50 (0.25–0.75, n = 3) |" in shown
     assert "| tuned | too few | – |" in shown
+    assert "`exact`, tuned minus the best without tuning (prompt): +0.50 (-0.10 to +0.75, n = 4, p = 0.250 after Holm" in shown
     assert "Not run: few-shot: does not fit." in shown and "1 rows 0.100, 3 rows 0.200. Can't say." in shown
 
 
