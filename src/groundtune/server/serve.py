@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ Routes = Callable[[Door], "Sequence[BaseRoute]"]
 def serve(routes: Routes, *, port: int, tell: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. ``tell`` is given the link, once. ``port`` 0 takes a free one. Raises ``StateError`` where the port is taken."""
     ready()
+    # A shell that puts a command in the background lets it ignore Ctrl-C: one that comes before the server has its own way would be lost.
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with bound(port) as listening:
         door = Door(listening.getsockname()[1])
         server = made(routes, door)
