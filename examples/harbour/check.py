@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
 from groundtune.access import principals
 from groundtune.documents import load as documents
@@ -90,7 +89,7 @@ def _outside(what: str, number: int, bounds: tuple[int, int]) -> Iterator[str]:
 def _balance(found: Audit, total: int) -> Iterator[str]:
     """Yield what is out of balance between kinds, labels and splits."""
     yield from found.warnings
-    for split in get_args(Split):
+    for split in SHARES:
         yield from _share(split, found.splits.get(split, 0), total, SHARES[split])
     for kind, bounds in KIND_SHARES.items():
         yield from _share(kind, sum(count for (_, name), count in found.kinds.items() if name == kind), total, bounds)

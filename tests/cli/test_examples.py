@@ -140,7 +140,7 @@ def test_every_option_knows_the_actions_that_it_is_for() -> None:
         (["curve"], "needs --adapter NAME"),
         (["curve", "--points", "x", "--adapter", "y"], "needs --adapter NAME"),
         (["curve", "--points", "x", "--metric", "exact"], "--metric: only with examples curve --adapter"),
-        (["curve", "--points", "nowhere"], "nowhere: cannot be read"),
+        (["curve", "--points", "nowhere"], "nowhere: no such file"),
         (["audit", "--by", "ana"], "--by: only with examples review or audit --fix"),
         (["review"], "needs a terminal"),
         (["review", "--row", "none"], "needs a terminal"),

@@ -130,7 +130,9 @@ def test_all_problems_are_printed_at_once(tmp_path: Path) -> None:
 
 def test_an_interrupt_is_exit_code_130(started: Path) -> None:
     code = (
-        "import time\nfrom groundtune.cli import main\n"
+        "import signal, time\nfrom groundtune.cli import main\n"
+        # A run in the background of a shell ignores interrupts, and hands that down.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "main.group.main = lambda **_: (print('on', flush=True), time.sleep(60))\nmain.main([])"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

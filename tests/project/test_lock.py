@@ -14,7 +14,7 @@ from groundtune.project.lock import present
 
 def test_a_switch_that_is_off_leaves_a_lock_as_it_was_and_one_that_is_on_does_not(tmp_path: Any) -> None:
     settings = config.load(make(tmp_path / "p")).settings
-    content: Any = SimpleNamespace(split_fingerprint=lambda name: name)
+    content: Any = SimpleNamespace(split_fingerprint=lambda name: name, split=lambda name: ())
     answers = settings.answers.model_dump()
     assert answers.pop("tell_conflicts") is False
     tuning = {name: recipe.model_dump() for name, recipe in settings.tuning.items()}

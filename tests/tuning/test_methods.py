@@ -163,13 +163,13 @@ def test_a_run_that_does_not_fit_is_refused_with_the_setting_that_would_fit(tiny
     large = cost.plan(shape, recipe, data, seed=1, half=False, flops=1e9)
 
     def refused(free: int) -> str:
-        monkeypatch.setattr(cost.measure, "free", lambda: (free, "in memory"))
+        monkeypatch.setattr(cost.memory, "free", lambda: (free, "in memory"))
         asked = cost.plan(shape, recipe, data, seed=1, half=False, flops=1e9)
         with pytest.raises(StateError, match="tuning reader needs about") as raised:
             cost.require_room("reader", asked, shape, recipe, data, seed=1, half=False)
         return raised.value.hint
 
-    monkeypatch.setattr(cost.measure, "free", lambda: (large.more, "in memory"))
+    monkeypatch.setattr(cost.memory, "free", lambda: (large.more, "in memory"))
     cost.require_room("reader", large, shape, recipe, data, seed=1, half=False)
     assert refused(large.more - 1).startswith("set memory_tokens = 256 in [tuning.reader]")
     longest = made_plan(shape, data, batch=8, memory_tokens=max(map(len, data)))

@@ -128,7 +128,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     )
     gates = [str(gate) for gate in rubric.all_gates]
     probes = probe_section.section(report, why, gates)
-    beside = (*((by_kind,) if by_kind else ()), probes, *beside, *map(curve.section, curves))
+    beside = (*((by_kind,) if by_kind else ()), *beside, *map(curve.section, curves), probes)
     decision = record.write(replace(draft, sections=beside, flips=(*draft.flips, *turned)), folder)
     html = page(
         decision,

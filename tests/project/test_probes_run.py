@@ -237,7 +237,7 @@ def test_the_project_itself_is_not_touched_and_the_copy_is_gone(folder: Path) ->
     [kept] = [path for path in (folder / ".groundtune/probes").iterdir() if path.is_dir()]
     assert sorted(path.name for path in kept.iterdir()) == ["answers.jsonl", "report.json"]
     lock = project.lock()
-    assert gt.open(folder).ledger.looks(lock.id) == 0
+    assert gt.open(folder).ledger.looks(lock.id("test")) == 0
     tests = {example.id for example in project.content.split("test")}
     rows = [json.loads(line) for line in (kept / "answers.jsonl").read_text().splitlines()]
     assert rows and tests.isdisjoint(row["example"] for row in rows)
