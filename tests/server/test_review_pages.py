@@ -366,7 +366,7 @@ def test_a_kill_loses_nothing_that_was_confirmed_and_the_next_review_goes_on(tmp
         link = next(line for line in server.stderr if "http://" in line).strip()
         with httpx.Client(verify=False) as client:
             page = client.get(link)
-            base = text(re.findall(r'href="([^"]+)"', page.text)[0])
+            base = text(re.findall(r'<a href="([^"]+)"', page.text)[0])
             origin = link.partition("/enter")[0].rpartition("/")[0]
             shown = client.get(origin + base).text
             fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.partition("/rows/decide")[2]))

@@ -55,6 +55,8 @@ def bound(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        # Whoever is given the link may be faster than the server: from here on, a browser waits and is not refused.
+        listening.listen(64)
     except OSError as error:
         listening.close()
         raise StateError(f"port {port} of {HOST} cannot be used: {error.strerror}", "leave --port away to take a free one") from None
