@@ -54,6 +54,17 @@ class Said:
         return page
 
 
+def enter(page: Any, link: str = "") -> None:
+    """Open a link, or the page again, and wait until the page listens to keys."""
+    page.goto(link) if link else page.reload()
+    listening(page)
+
+
+def listening(page: Any) -> None:
+    """Wait until the page listens to keys: a test presses them faster than a page is ready."""
+    page.wait_for_selector("html[data-listens]", state="attached")
+
+
 def statuses(folder: Path) -> list[str]:
     return [item["status"] for item in on_disk(folder)]
 
@@ -63,7 +74,7 @@ def test_a_review_by_keys_alone(browser: Any, tmp_path: Path) -> None:
     with reviewed(folder) as door:
         window = Said(browser)
         page, title = window.page, window.page.locator("main h2")
-        page.goto(door.link)
+        enter(page, door.link)
         expect(title).to_have_text("Question number 0?")
         assert "token" not in page.url
         page.keyboard.press("a")
@@ -92,7 +103,7 @@ def test_a_review_by_keys_alone(browser: Any, tmp_path: Path) -> None:
         page.keyboard.press("u")
         expect(title).to_have_text("Question number 2?")
         assert statuses(folder) == ["approved", *["draft"] * 5]
-        page.reload()
+        enter(page)
         page.keyboard.press("u")
         expect(title).to_have_text("Question number 0?")
         assert statuses(folder) == ["draft"] * 6
@@ -101,6 +112,7 @@ def test_a_review_by_keys_alone(browser: Any, tmp_path: Path) -> None:
         page.locator("textarea[name=answer]").fill("Within 30 days, see a, r and u.")
         page.keyboard.press("Control+Enter")
         expect(page.locator("main .answer")).to_have_text("Within 30 days, see a, r and u.")
+        listening(page)
         for number in range(1, 6):
             page.keyboard.press("a")
             expect(title).to_have_text(f"Question number {number}?")
@@ -117,7 +129,7 @@ def test_buttons_the_back_key_and_the_filter_by_mouse(browser: Any, tmp_path: Pa
     with reviewed(folder) as door:
         window = Said(browser, has_touch=True, viewport={"width": 400, "height": 700})
         page, title = window.page, window.page.locator("main h2")
-        page.goto(door.link)
+        enter(page, door.link)
         page.get_by_role("button", name="Approve").click()
         expect(title).to_have_text("Question number 1?")
         page.get_by_role("button", name="Reject").click()
@@ -142,16 +154,16 @@ def test_a_held_key_other_keys_and_keys_switched_off_decide_nothing(browser: Any
     with reviewed(folder) as door:
         window = Said(browser)
         page, title = window.page, window.page.locator("main h2")
-        page.goto(door.link)
+        enter(page, door.link)
         expect(title).to_have_text("Question number 0?")
         page.get_by_label("Status").focus()
         page.keyboard.press("a")
         page.locator("main").focus()
         for key in ("Control+a", "Alt+a", "Meta+a", "z", "Enter", "F5"):
-            page.keyboard.press(key) if key != "F5" else page.reload()
+            page.keyboard.press(key) if key != "F5" else enter(page)
         page.get_by_label("Single keys decide").uncheck()
         page.keyboard.press("a")
-        page.reload()
+        enter(page)
         expect(page.get_by_label("Single keys decide")).not_to_be_checked()
         page.keyboard.press("a")
         assert statuses(folder) == ["draft"] * 3
@@ -176,9 +188,9 @@ def test_two_tabs_a_change_by_hand_and_a_stopped_server_are_told(browser: Any, t
     window = Said(browser)
     with reviewed(folder) as door:
         page = window.page
-        page.goto(door.link)
+        enter(page, door.link)
         other = window.open()
-        other.goto(f"{door.origin}{door.path}/")
+        enter(other, f"{door.origin}{door.path}/")
         expect(other.locator("main h2")).to_have_text("Question number 0?")
         page.keyboard.press("a")
         expect(page.locator("main h2")).to_have_text("Question number 1?")
@@ -205,7 +217,7 @@ def test_pairs_by_keys_choose_the_reply_that_stands_under_the_key(browser: Any, 
     with reviewed(folder) as door:
         window = Said(browser)
         page = window.page
-        page.goto(door.link)
+        enter(page, door.link)
         wanted = []
         for number in range(2):
             expect(page.locator(".facts b")).to_have_text(f"p{number}")
@@ -227,7 +239,7 @@ def test_an_audit_by_keys_and_its_result(browser: Any, tmp_path: Path) -> None:
     with audited(folder, logged(folder, SAMPLE)) as door:
         window = Said(browser, color_scheme="dark")
         page = window.page
-        page.goto(door.link)
+        enter(page, door.link)
         given = []
         for place in range(3):
             expect(page.locator(".count")).to_contain_text(f"{place} of 3 labelled")
@@ -244,6 +256,7 @@ def test_an_audit_by_keys_and_its_result(browser: Any, tmp_path: Path) -> None:
         expect(page.locator(".count")).to_contain_text("2 of 3 labelled")
         page.locator("#bar").get_by_role("link", name="What it comes to").click()
         expect(page.locator("main")).to_contain_text("Too few to say: 2 labelled, 10 are the least.")
+        listening(page)
         page.keyboard.press("b")
         expect(page.locator(".count")).to_contain_text("2 of 3 labelled")
         assert window.said == [] and page.title() != "owned"
@@ -258,18 +271,18 @@ def test_hostile_rows_run_nothing_and_nothing_is_wider_than_a_narrow_window(brow
         for scheme in ("light", "dark"):
             window = Said(browser, viewport={"width": 400, "height": 700}, color_scheme=scheme)
             if scheme == "light":
-                window.page.goto(door.link)
+                enter(window.page, door.link)
                 state = window.context.cookies()
             else:
                 window.context.add_cookies(state)
-                window.page.goto(f"{door.origin}{door.path}/")
+                enter(window.page, f"{door.origin}{door.path}/")
             for _ in range(3):
                 expect(window.page.locator("article")).to_be_visible()
                 assert window.page.evaluate("document.documentElement.scrollWidth") <= 400
                 before = window.page.locator("article").get_attribute("data-here")
                 window.page.keyboard.press("s")
                 expect(window.page.locator("article")).not_to_have_attribute("data-here", before)
-            window.page.goto(f"{door.origin}{door.path}/")
+            enter(window.page, f"{door.origin}{door.path}/")
             window.page.keyboard.press("e")
             expect(window.page.get_by_text("letters in it that cannot be seen")).to_be_visible()
             assert window.page.evaluate("document.documentElement.scrollWidth") <= 400
@@ -315,8 +328,8 @@ def test_text_has_contrast_and_every_field_a_name_in_light_and_dark(browser: Any
             if state:
                 window.context.add_cookies(state)
             else:
-                page.goto(door.link)
-                page.goto(audit.link)
+                enter(page, door.link)
+                enter(page, audit.link)
                 expect(page.locator("article")).to_be_visible()
                 state = window.context.cookies()
             seen = 0
@@ -327,7 +340,7 @@ def test_text_has_contrast_and_every_field_a_name_in_light_and_dark(browser: Any
                 f"{audit.origin}{audit.path}/result",
                 f"{audit.origin}{audit.path}/answers?at=gone",
             ):
-                page.goto(path)
+                enter(page, path)
                 assert page.evaluate(LUMINANCE) == [], (scheme, path)
                 for field in page.locator("button:visible, select:visible, input:visible, textarea:visible, a:visible").all():
                     name = field.evaluate("e => e.textContent.trim() || (e.labels && e.labels[0] && e.labels[0].textContent.trim())")

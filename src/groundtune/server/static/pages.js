@@ -203,4 +203,6 @@
     card.focus({ preventScroll: true });
     ready();
   }
+  // Keys that come before this are lost; who waits for the page waits for this.
+  document.documentElement.dataset.listens = "";
 })();
