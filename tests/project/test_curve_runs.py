@@ -66,7 +66,7 @@ def test_the_curve_is_planned_made_resumed_and_stands_on_the_decision(folder: Pa
     assert shown.return_value == 1 and "to do it, add --yes" in shown.output and project.models.listed()[0] == []
 
     # Broken off while the second version answers: what was tuned and answered is not made again.
-    real = compare.asked
+    real = compare.answered_by
     calls = iter([True, False])
 
     def breaks(*given: object) -> object:
@@ -74,10 +74,10 @@ def test_the_curve_is_planned_made_resumed_and_stands_on_the_decision(folder: Pa
             return real(*given)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "asked", breaks)
+    monkeypatch.setattr(compare, "answered_by", breaks)
     with pytest.raises(KeyboardInterrupt):
         curve.measure(project, planned)
-    monkeypatch.setattr(compare, "asked", real)
+    monkeypatch.setattr(compare, "answered_by", real)
     project = gt.open(folder)
     again = curve.plan(project, "closed")
     assert all(step.version is not None for step in again.steps)
