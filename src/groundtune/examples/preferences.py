@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,49 +28,63 @@ def load(path: Path, statuses: Collection[Status] = APPROVED) -> tuple[Preferenc
     if not path.is_file():
         raise ExampleError(f"{path}: no such file", "type: groundtune examples import FILE --form preference")
     found, problems = read(path)
-    if problems:
-        several: list[GroundtuneError] = list(problems)
-        raise problems[0] if len(problems) == 1 else Problems(several)
+    raise_any(problems)
     return tuple(pair for pair in found if pair.status in statuses)
 
 
 def read(path: Path) -> tuple[tuple[Preference, ...], tuple[ExampleError, ...]]:
     """Return every pair, whatever its status, and what is wrong with the other lines."""
+    good, problems = sound(path, wrong_with, HINT)
+    return tuple(Preference(chosen=row["chosen"], rejected=row["rejected"], **common(row)) for row in good), problems
+
+
+def sound(
+    path: Path, wrong_of: Callable[[Mapping[str, Any]], list[str]], hint: str
+) -> tuple[tuple[Mapping[str, Any], ...], tuple[ExampleError, ...]]:
+    """Return the lines of a file that ``wrong_of`` finds nothing wrong with, and what is wrong with the others: an id used twice, too."""
     problems: list[ExampleError] = []
-    found: list[Preference] = []
+    good: list[Mapping[str, Any]] = []
     seen: dict[str, str] = {}
     for where, row in rows(path, problems):
-        wrong = wrong_with(row)
+        wrong = wrong_of(row)
         name = row.get("id")
         if isinstance(name, str) and name in seen:
             wrong.append(f"id {name!r} was used before, at {seen[name]}")
         elif isinstance(name, str):
             seen[name] = where
-        problems += [ExampleError(f"{where}: {text}", HINT) for text in wrong]
+        problems += [ExampleError(f"{where}: {text}", hint) for text in wrong]
         if not wrong:
-            found.append(
-                Preference(
-                    id=row["id"],
-                    question=row["question"],
-                    asker=row["as"],
-                    chosen=row["chosen"],
-                    rejected=row["rejected"],
-                    source=row.get("source", ""),
-                    status=row.get("status", "approved"),
-                )
-            )
-    return tuple(found), tuple(problems)
+            good.append(row)
+    return tuple(good), tuple(problems)
+
+
+def raise_any(problems: Sequence[ExampleError]) -> None:
+    """Raise the one problem there is, or all of them as ``Problems``."""
+    if problems:
+        several: list[GroundtuneError] = list(problems)
+        raise problems[0] if len(problems) == 1 else Problems(several)
+
+
+def common(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sound line says beside its replies."""
+    return {
+        "id": row["id"],
+        "question": row["question"],
+        "asker": row["as"],
+        "source": row.get("source", ""),
+        "status": row.get("status", "approved"),
+    }
 
 
 def wrong_with(row: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a pair, in words."""
-    wrong = [f"{name} is missing or no text" for name in ("id", "question", "as") if not _text(row.get(name))]
+    wrong = [f"{name} is missing or no text" for name in ("id", "question", "as") if not is_text(row.get(name))]
     unknown = sorted(set(row) - set(FIELDS))
     if unknown:
         wrong.append(f"unknown field {', '.join(unknown)}; known: {', '.join(FIELDS)}")
     for name in ("chosen", "rejected"):
         value = row.get(name)
-        if not (_text(value) or isinstance(value, dict) and value):
+        if not (is_text(value) or isinstance(value, dict) and value):
             wrong.append(f"{name} is {'missing' if value is None else repr(value)}; expected a text or an object")
     if not wrong and row["chosen"] == row["rejected"]:
         wrong.append("chosen and rejected are the same")
@@ -81,5 +95,6 @@ def wrong_with(row: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text that says something."""
     return isinstance(value, str) and bool(value.strip())

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundtune.errors import ExampleError, GroundtuneError, Problems
+from groundtune.errors import ExampleError
 from groundtune.examples import preferences
-from groundtune.examples.load import KEPT, STATUSES, rows
+from groundtune.examples.load import KEPT, STATUSES
+from groundtune.examples.preferences import is_text
 from groundtune.types import Status
 
 FIELDS = ("id", "question", "as", "reply", "desirable", "source", *KEPT)
@@ -46,52 +47,32 @@ def load(path: Path, statuses: Collection[Status] = preferences.APPROVED) -> tup
     if not path.is_file():
         raise ExampleError(f"{path}: no such file", 'write it, or name it as preferences in its [tuning.*] table: preferences = "FILE"')
     found, problems = read(path)
-    if problems:
-        several: list[GroundtuneError] = list(problems)
-        raise problems[0] if len(problems) == 1 else Problems(several)
+    preferences.raise_any(problems)
     return tuple(rating for rating in found if rating.status in statuses)
 
 
 def read(path: Path) -> tuple[tuple[Rating, ...], tuple[ExampleError, ...]]:
     """Return every rating, whatever its status, and what is wrong with the other lines."""
-    problems: list[ExampleError] = []
-    found: list[Rating] = []
-    seen: dict[str, str] = {}
-    for where, row in rows(path, problems):
-        pair = "chosen" in row or "rejected" in row
-        wrong = preferences.wrong_with(row) if pair else wrong_with(row)
-        name = row.get("id")
-        if isinstance(name, str) and name in seen:
-            wrong.append(f"id {name!r} was used before, at {seen[name]}")
-        elif isinstance(name, str):
-            seen[name] = where
-        problems += [ExampleError(f"{where}: {text}", HINT) for text in wrong]
-        if wrong:
-            continue
-        replies = [(row["chosen"], True), (row["rejected"], False)] if pair else [(row["reply"], row["desirable"])]
-        for reply, desirable in replies:
-            found.append(
-                Rating(
-                    id=row["id"],
-                    question=row["question"],
-                    asker=row["as"],
-                    reply=reply,
-                    desirable=desirable,
-                    source=row.get("source", ""),
-                    status=row.get("status", "approved"),
-                )
-            )
-    return tuple(found), tuple(problems)
+    good, problems = preferences.sound(path, lambda row: (preferences.wrong_with if _pair(row) else wrong_with)(row), HINT)
+    return tuple(
+        Rating(reply=reply, desirable=desirable, **preferences.common(row))
+        for row in good
+        for reply, desirable in ([(row["chosen"], True), (row["rejected"], False)] if _pair(row) else [(row["reply"], row["desirable"])])
+    ), problems
+
+
+def _pair(row: Mapping[str, Any]) -> bool:
+    return "chosen" in row or "rejected" in row
 
 
 def wrong_with(row: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a rated reply, in words."""
-    wrong = [f"{name} is missing or no text" for name in ("id", "question", "as") if not _text(row.get(name))]
+    wrong = [f"{name} is missing or no text" for name in ("id", "question", "as") if not is_text(row.get(name))]
     unknown = sorted(set(row) - set(FIELDS))
     if unknown:
         wrong.append(f"unknown field {', '.join(unknown)}; known: {', '.join(FIELDS)}, or those of a preference pair")
     reply = row.get("reply")
-    if not (_text(reply) or isinstance(reply, dict) and reply):
+    if not (is_text(reply) or isinstance(reply, dict) and reply):
         wrong.append(f"reply is {'missing' if reply is None else repr(reply)}; expected a text or an object")
     # 1 and 0 are no answers here: a column of numbers may mean stars, or places.
     if not isinstance(row.get("desirable"), bool):
@@ -101,7 +82,3 @@ def wrong_with(row: Mapping[str, Any]) -> list[str]:
     if row.get("status", "approved") not in STATUSES:
         wrong.append(f"status is {row['status']!r}; known: {', '.join(STATUSES)}")
     return wrong
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())

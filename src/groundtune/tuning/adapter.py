@@ -54,6 +54,11 @@ class Job:
     sources: Mapping[str, str] = field(default_factory=dict)
     start: Job | None = None
 
+    @property
+    def version_id(self) -> str:
+        """The id of the version that it makes."""
+        return f"model:{self.name}-{self.key[:8]}"
+
 
 def version_key(
     *,
@@ -224,7 +229,7 @@ def _version(job: Job, base: str, state: State, asked: Any) -> ModelVersion:
 
     origin = origin_of(job.chat, load_tokenizer(job.chat))
     return ModelVersion(
-        id=f"model:{job.name}-{job.key[:8]}",
+        id=job.version_id,
         name=job.name,
         base=base,
         adapter_path=None,
@@ -249,7 +254,7 @@ def _version(job: Job, base: str, state: State, asked: Any) -> ModelVersion:
         template_hash=origin.template_hash,
         licence=origin.licence,
         made_at=now(),
-        started_from=None if job.start is None else f"model:{job.start.name}-{job.start.key[:8]}",
+        started_from=None if job.start is None else job.start.version_id,
     )
 
 
