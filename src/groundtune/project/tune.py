@@ -94,14 +94,16 @@ def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
     }
 
 
-def job_for(project: Project, name: str) -> adapter.Job:
-    """Return all that an adapter is made from, and its key."""
+def job_for(project: Project, name: str, jobs: dict[str, adapter.Job] | None = None) -> adapter.Job:
+    """Return all that an adapter is made from, and its key. ``jobs`` keeps jobs by name, for those that begin from one another."""
+    if jobs is not None and name in jobs:
+        return jobs[name]
     if name not in project.settings.tuning:
         known = list(project.settings.tuning)
         raise UnknownName.of("adapter", name, known, "name a [tuning.*] table of groundtune.toml: groundtune tune NAME")
     rows, dev_rows = _prepared(project, name)
     recipe, seed = project.settings.tuning[name], project.settings.project.seed
-    start = None if recipe.start is None else job_for(project, recipe.start)
+    start = None if recipe.start is None else job_for(project, recipe.start, jobs)
     if start is not None:
         rows = trainset.after(rows, start.rows)
     prompt = project.house.prompt_hash
@@ -115,7 +117,7 @@ def job_for(project: Project, name: str) -> adapter.Job:
         seed=seed,
         start=None if start is None else start.key,
     )
-    return adapter.Job(
+    job = adapter.Job(
         name=name,
         key=key,
         recipe=recipe,
@@ -127,6 +129,9 @@ def job_for(project: Project, name: str) -> adapter.Job:
         sources=sources_of(project, name),
         start=start,
     )
+    if jobs is not None:
+        jobs[name] = job
+    return job
 
 
 def sources_of(project: Project, name: str) -> dict[str, str]:
@@ -161,7 +166,8 @@ def tune(project: Project, names: Sequence[str] | None) -> list[ModelVersion]:
     # Before anything is loaded: of several processes, each has a device of its own.
     world()
     # All rows first: what is wrong with the last adapter's must not come out after the hours that the first one took.
-    jobs = [job_for(project, name) for name in dict.fromkeys(names or list(project.settings.tuning))]
+    known: dict[str, adapter.Job] = {}
+    jobs = [job_for(project, name, known) for name in dict.fromkeys(names or list(project.settings.tuning))]
     versions = {job.key: made(project, job) for job in _first_things_first(jobs)}
     return [versions[job.key] for job in jobs]
 
@@ -201,10 +207,11 @@ def made(project: Project, job: adapter.Job) -> ModelVersion:
 def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, ModelVersion]:
     """Return the finished adapters whose key is that of the project as it stands, of all [tuning.*] tables or those named."""
     found = {}
+    known: dict[str, adapter.Job] = {}
     for name in project.settings.tuning if names is None else names:
         if not any((project.state / "models").glob(f"{name}-*/version.json")):
             continue
-        job = job_for(project, name)
+        job = job_for(project, name, known)
         version = adapter.read_version(adapter.folder_of(project.state / "models", name, job.key))
         if version is not None:
             found[name] = version
