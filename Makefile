@@ -6,13 +6,17 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 PROJECT ?= examples/harbour
 
-.PHONY: pilot test check docs bench fix setup setup-dev clean
+.PHONY: pilot test explore check docs bench fix setup setup-dev clean
 
 pilot: setup
 	$(BIN)/groundtune pilot -p $(PROJECT)
 
 test: setup-dev check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# New random cases for every property; a failure prints how to see it again.
+explore: setup-dev
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist loadscope -m hypothesis
 
 setup: $(READY)
 

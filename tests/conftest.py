@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A test says whether something is right, never how fast: benchmarks do that.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# A test says whether something is right, never how fast: benchmarks do that. The same code gives the same result, so that a red run
+# is about the change in hand; `make explore` draws new cases for the properties.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

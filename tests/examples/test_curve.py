@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune.errors import ExampleError
-from groundtune.examples.curve import Advice, Point, advise, load
+from groundtune.examples.curve import WIDEST, Advice, Point, advise, load
 
 
 def truth(rows: float, limit: float, slope: float, exponent: float) -> float:
@@ -94,7 +94,16 @@ def test_a_told_gain_is_never_below_zero_nor_past_the_top(raw: list[tuple[int, f
         assert advice.reason
     else:
         assert advice.low is not None and advice.high is not None and advice.limit is not None
-        assert 0 <= advice.low <= advice.high <= 0.151 and advice.limit <= 1 + 1e-9 and advice.gain >= 0
+        assert advice.slope is not None and advice.exponent is not None
+        assert advice.gain >= 0 and 0 <= advice.low <= advice.high <= advice.low + WIDEST
+        then = advice.limit - advice.slope * (max(n for n, *_ in raw) + more) ** -advice.exponent
+        assert then <= advice.limit <= 1 + 1e-9
+
+
+def test_three_points_that_no_rising_curve_meets_tell_nothing() -> None:
+    points = [Point(rows=n, value=v, low=v - 0.031, high=v + 0.031) for n, v in ((63, 0.5), (67, 0.25), (208, 0.75))]
+    advice = advise(points, more=415)
+    assert advice.gain is None and "no curve fits" in advice.reason
 
 
 def test_points_are_read_from_lines(tmp_path: Path) -> None:

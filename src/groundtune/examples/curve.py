@@ -145,8 +145,9 @@ def advise(points: Sequence[Point], *, more: int = 500, seed: int = 7) -> Advice
             return cannot(f"the score falls from {fell}, which more of the same does not mend", **known)
     limit, slope, exponent, residual = _fit(sizes, means[None, :], spread)
     free = len(sizes) - 3
-    if free > 0 and residual[0] > _chi_square_99(free):
-        return cannot(f"no curve fits the points (chi-square {residual[0]:.1f} with {free} degrees of freedom)", **known)
+    # Three numbers always fit three points, except where the slope or the limit is held at its end: then one degree of freedom is left.
+    if residual[0] > _chi_square_99(max(free, 1)):
+        return cannot(f"no curve fits the points (chi-square {residual[0]:.1f} with {max(free, 1)} degrees of freedom)", **known)
     limits, slopes, exponents, _ = _fit(sizes, samples, spread)
     gains = slopes * (sizes[-1] ** -exponents - target**-exponents)
     low, high = (float(np.quantile(gains, share)) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -202,5 +203,5 @@ def _fit(sizes: np.ndarray, values: np.ndarray, spread: np.ndarray) -> tuple[np.
 
 
 def _chi_square_99(free: int) -> float:
-    """Return the 99 % quantile of chi-square (Wilson and Hilferty 1931; within 1 % for 2 degrees of freedom and more)."""
+    """Return the 99 % quantile of chi-square (Wilson and Hilferty 1931; within 1 %)."""
     return float(free * (1 - 2 / (9 * free) + 2.326348 * (2 / (9 * free)) ** 0.5) ** 3)
