@@ -145,7 +145,7 @@ def test_buttons_the_back_key_and_the_filter_by_mouse(browser: Any, tmp_path: Pa
         page.get_by_role("button", name="Undo").click()
         expect(title).to_have_text("Question number 1?")
         assert statuses(folder) == ["approved", "draft", "draft"] and window.said == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert width_of(page) <= 400
         window.context.close()
 
 
@@ -263,6 +263,13 @@ def test_an_audit_by_keys_and_its_result(browser: Any, tmp_path: Path) -> None:
         window.context.close()
 
 
+def width_of(page: Any) -> int:
+    """Return how wide a page is once its style sheet is there: its elements can be found before."""
+    page.wait_for_load_state("load")
+    width: int = page.evaluate("document.documentElement.scrollWidth")
+    return width
+
+
 def test_hostile_rows_run_nothing_and_nothing_is_wider_than_a_narrow_window(browser: Any, tmp_path: Path) -> None:
     wide = "w" * 3000
     rows = [row(0, question=HOSTILE, reply={"answer": HOSTILE + wide, HOSTILE: wide}, id=HOSTILE), row(1, reason=HOSTILE + wide)]
@@ -278,14 +285,14 @@ def test_hostile_rows_run_nothing_and_nothing_is_wider_than_a_narrow_window(brow
                 enter(window.page, f"{door.origin}{door.path}/")
             for _ in range(3):
                 expect(window.page.locator("article")).to_be_visible()
-                assert window.page.evaluate("document.documentElement.scrollWidth") <= 400
+                assert width_of(window.page) <= 400
                 before = window.page.locator("article").get_attribute("data-here")
                 window.page.keyboard.press("s")
                 expect(window.page.locator("article")).not_to_have_attribute("data-here", before)
             enter(window.page, f"{door.origin}{door.path}/")
             window.page.keyboard.press("e")
             expect(window.page.get_by_text("letters in it that cannot be seen")).to_be_visible()
-            assert window.page.evaluate("document.documentElement.scrollWidth") <= 400
+            assert width_of(window.page) <= 400
             assert window.said == [] and window.page.title() != "owned" and window.page.locator("img").count() == 0
             window.context.close()
 
