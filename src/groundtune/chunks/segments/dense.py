@@ -3,8 +3,9 @@
     of a part in one cell, or up to 20,000 rows in all     every one is compared
     more                                                  cell by cell, the nearest centre first, until more cells change nothing
 
-The second plan ends when several steps in a row, of a thousand permitted rows or more each, brought nothing among the best; so a tight
-permission looks into more cells, by itself. ``tests/chunks/test_dense.py`` and ``benchmarks/scale.py`` hold it to the exact answer.
+The second plan ends when several steps in a row, of 2,048 permitted rows and a hundredth of them or more each, brought nothing among
+the best; so a tight permission looks into more cells, by itself, and so does a large table, whose cells are of many parts.
+``tests/chunks/test_dense.py`` and ``benchmarks/scale.py`` hold it to the exact answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 EXACT = 20_000  # permitted rows up to which all are compared
 DENSE_SHARE = 0.3  # share of permitted rows from which it is quicker to compare the others too
-STEP_ROWS = 2_048  # permitted rows that are compared between two looks at what has changed
+STEP_ROWS = 2_048  # permitted rows, at least, that are compared between two looks at what has changed
+STEP_SHARE = 0.01  # of the permitted rows, at least; at 1,000,000 the recall was 0.955 without it (docs/benchmarks.md)
 STEP_CELLS = 4  # cells, at least, between two such looks
 STEADY = 4  # looks in a row that must find nothing new
 LOOKED_AT = 20  # the best, among which nothing new must be found
@@ -71,12 +73,13 @@ def _probed(vector: np.ndarray, large: Sequence[Seen], limit: int) -> list[Found
     order = np.argsort(-nearness, kind="stable")
     order = order[size[order] > 0]
     counted = np.cumsum(size[order])
+    step = max(STEP_ROWS, int(STEP_SHARE * counted[-1])) if len(order) else STEP_ROWS
     found: list[Found] = []
     best = np.full(min(limit, LOOKED_AT), -np.inf, dtype=np.float32)
     steady = done = 0
     while done < len(order) and steady < STEADY:
         before = int(counted[done - 1]) if done else 0
-        end = max(done + STEP_CELLS, int(np.searchsorted(counted, before + STEP_ROWS)) + 1)
+        end = max(done + STEP_CELLS, int(np.searchsorted(counted, before + step)) + 1)
         scores = []
         for number in order[done:end]:
             rows, nearby = _cell(vector, large[owner[number]], int(cell[number]))
