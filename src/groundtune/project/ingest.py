@@ -77,7 +77,6 @@ def ingest(
 
     ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
     Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
-    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     """
     directory = directory_of(project.folder, project.settings)
     named = origins(project.folder, project.settings, fetch=fetch, rules=directory.rules)
