@@ -13,7 +13,7 @@ from hypothesis import settings
 # is about the change in hand; `make explore` draws new cases for the properties.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "explore" if "GROUNDTUNE_CASES" in os.environ else "same"))
 
 
 @pytest.fixture(scope="session")
