@@ -21,8 +21,6 @@ from groundtune.testing.store_rows import written
 
 
 class TestPostgresStore(StoreContract):
-    conditions = any_script = False
-
     cases = 20
     role: str | None = "reader"
     exact_rows = search.EXACT_ROWS

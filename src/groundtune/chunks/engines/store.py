@@ -18,9 +18,9 @@ from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks import store as stores
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
-from groundtune.chunks.index import Hit, equalities, labels, sayable
+from groundtune.chunks.index import Hit, sayable, wanted
 from groundtune.chunks.store import Held, Readers, by_document, held_of, stamp
-from groundtune.errors import StaleIndex
+from groundtune.errors import InputError, StaleIndex
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RowStore:
         """Open a version for searching."""
         mark = self._mark(table, tag)
         at, total = int(mark["ordinal"]), int(mark["part_of"])
-        return RowIndex(self.database, table, lambda: at, lambda: total)
+        return RowIndex(self.database, table, lambda: at, lambda: total, fixed=True)
 
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Read what a version holds."""
@@ -198,10 +198,11 @@ class RowDraft:
 
 
 class RowIndex:
-    """The rows of one version, or of the draft."""
+    """The rows of one version (``fixed``), or of the draft."""
 
-    def __init__(self, rows: Rows, table: str, at: Callable[[], int], total: Callable[[], int]) -> None:
-        self._rows, self._table, self._at, self._total = rows, table, at, total
+    def __init__(self, rows: Rows, table: str, at: Callable[[], int], total: Callable[[], int], *, fixed: bool = False) -> None:
+        self._rows, self._table, self._at, self._total, self._fixed = rows, table, at, total, fixed
+        self._known: frozenset[str] | None = None
 
     def count(self) -> int:
         """Return how many chunks there are, hidden ones included."""
@@ -244,10 +245,25 @@ class RowIndex:
 
     def _where(self, allowed: Predicate, filter: Filter | None) -> Where | None:
         """Return the asker's filter and permission as a condition; ``None`` where nothing can meet it."""
-        groups, wanted = tuple(sayable(sorted(allowed.groups))), labels(equalities(filter, self._rows.place))
-        if not groups or len(sayable(wanted)) < len(wanted):
+        groups, labels = tuple(sayable(sorted(allowed.groups))), wanted(filter, self._labels)
+        if not groups or labels is None:
             return None
-        return Where(groups=groups, at=self._at(), labels=tuple(wanted))
+        if labels.none and not self._rows.negates:
+            raise InputError(
+                f"the filter asks for what is not {' or '.join(labels.none)}, which {self._rows.place} cannot be asked",
+                "name the values that are wanted (version=4|5), or take the engine lance, pgvector or qdrant",
+            )
+        return Where(groups=groups, at=self._at(), labels=labels.some, without=labels.none)
+
+    def _labels(self) -> frozenset[str]:
+        """Return the labels that there are, for a range: read from all rows, once for a version. What may be seen is asked after that."""
+        if self._known is not None:
+            return self._known
+        rows = self._rows.find(self._table, Where(groups=None, at=self._at()))
+        found = frozenset(label for row in rows for label in row.payload.get("labels") or ())
+        if self._fixed:
+            self._known = found
+        return found
 
 
 def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
