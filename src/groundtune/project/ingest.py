@@ -94,6 +94,7 @@ def ingest(
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
+    serving = _serving(project)
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
@@ -115,7 +116,7 @@ def ingest(
     problems = [*problems, *wrong]
     if strict and wrong:
         raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-    if not documents and not _serving(project):
+    if not documents and not serving:
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
     readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
     version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)

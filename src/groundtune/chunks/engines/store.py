@@ -20,6 +20,7 @@ from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where,
 from groundtune.chunks.engines.words import ranked, words_of
 from groundtune.chunks.index import Hit, sayable, wanted
 from groundtune.chunks.store import Held, Readers, by_document, held_of, stamp
+from groundtune.chunks.words import spaced
 from groundtune.errors import InputError, StaleIndex
 from groundtune.types import Chunk
 
@@ -210,13 +211,16 @@ class RowIndex:
 
     def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25: in the database where it does that, else over the rows that hold a word of the text and may be seen."""
-        asked = sorted(set(words_of(text.encode("utf-8", "replace").decode())))
+        plain = text.encode("utf-8", "replace").decode()
+        asked = sorted(set(words_of(plain)))
         where = self._where(allowed, filter)
         if where is None or not asked:
             return []
         native = getattr(self._rows, "keyword", None)
         if native is not None:
-            hits = [Hit(name, score) for name, score in native(self._table, " ".join(asked), where, limit)]
+            # As it was asked: how letters are folded is the database's own affair.
+            said = "".join(letter if letter.isprintable() else " " for letter in spaced(plain))
+            hits = [Hit(name, score) for name, score in native(self._table, said, where, limit)]
             return sorted(hits, key=lambda hit: (-hit.score, hit.id))
         found = self._rows.find(self._table, replace(where, words=tuple(asked)))
         return ranked(((row.payload["chunk_id"], row.payload["search_text"]) for row in found), asked, self._total(), limit)
