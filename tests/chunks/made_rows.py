@@ -10,6 +10,7 @@ from groundtune.chunks.engines.rows import Row, Where
 
 class DictRows:
     place = "dictionary"
+    negates = True
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Row]] = {}
@@ -47,6 +48,8 @@ class DictRows:
 
 def _is_so(row: Row, where: Where) -> bool:
     if where.at is not None and not row.payload["born"] <= where.at < row.payload["died"]:
+        return False
+    if set(row.payload["labels"]) & set(where.without):
         return False
     for field, values in where.any_of():
         held = row.payload[field]

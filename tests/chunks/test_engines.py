@@ -12,8 +12,6 @@ from groundtune.testing.store_contract import StoreContract
 class TestQdrantFiles(StoreContract):
     """Qdrant's own local mode: the client's filters and ranking, in one process."""
 
-    conditions = any_script = False
-
     recall_rows = 1000
     cases = 10
 
@@ -33,7 +31,7 @@ class TestQdrantFiles(StoreContract):
 class TestChromaFiles(StoreContract):
     """Chroma in this process."""
 
-    conditions = any_script = False
+    negation = False
 
     recall_rows = 1000
     cases = 10
@@ -52,7 +50,7 @@ class TestChromaFiles(StoreContract):
 class TestChromaServer(StoreContract):
     """Chroma's own server, with the test and its children as clients."""
 
-    conditions = any_script = False
+    negation = False
 
     recall_rows = 1000
     cases = 10

@@ -21,8 +21,6 @@ from groundtune.testing.store_rows import written
 
 
 class TestPostgresStore(StoreContract):
-    conditions = any_script = False
-
     cases = 20
     role: str | None = "reader"
     exact_rows = search.EXACT_ROWS
@@ -202,7 +200,7 @@ class TestPostgresByHnsw(TestPostgresStore):
     def test_the_vectors_are_asked_by_their_index(self) -> None:
         chunks, vectors, _ = sieved(1000, 16)
         index = self.build(chunks, vectors)
-        assert index._rows_permitted({"groups": ["all"], "labels": [], "at": 1, "alive": 0}) == 41  # type: ignore[attr-defined]
+        assert index._rows_permitted({"groups": ["all"], "labels": [], "without": [], "at": 1, "alive": 0}) == 41  # type: ignore[attr-defined]
         with psycopg.connect(self.url) as connection:
             assert connection.execute("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%hnsw%'").fetchone() != (0,)
         assert len(index.dense(vectors[0], Predicate(frozenset(["all", *GROUPS])), None, 10)) == 10

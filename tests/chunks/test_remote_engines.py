@@ -22,7 +22,7 @@ from groundtune.testing.store_rows import written
 
 
 class TestWeaviate(StoreContract):
-    conditions = any_script = False
+    negation = False
 
     recall_rows = 1000
     cases = 10
@@ -58,7 +58,7 @@ class TestWeaviate(StoreContract):
 
 
 class TestPinecone(StoreContract):
-    conditions = any_script = False
+    negation = False
 
     recall_rows = 1000
     cases = 4

@@ -93,7 +93,9 @@ def test_the_ranking_by_words_is_that_of_lancedbs_own_index(tmp_path: Path) -> N
     ):
         for group in ("everyone", "support", "finance"):
             may = Predicate(frozenset([group]))
-            query = table.search(MatchQuery(question, "search_text"), query_type="fts").where(may.sql(), prefilter=True)
+            query = table.search(MatchQuery(question, "search_text"), query_type="fts").where(
+                f"array_has_any(readers, ['{group}'])", prefilter=True
+            )
             theirs = query.select(["id", "_score"]).limit(400).to_arrow()
             wanted = dict(zip(theirs["id"].to_pylist(), theirs["_score"].to_pylist(), strict=True))
             mine = index.keyword(question, may, None, 400)

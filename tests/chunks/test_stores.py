@@ -24,8 +24,6 @@ class TestMemoryStore(StoreContract):
 class TestRowStore(StoreContract):
     """Versions as numbers in rows, over a dictionary."""
 
-    conditions = any_script = False
-
     cases = 80
 
     @pytest.fixture(autouse=True)

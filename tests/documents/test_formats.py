@@ -191,6 +191,42 @@ def test_a_mail_is_its_headers_one_form_of_its_text_and_its_attachments() -> Non
     assert offer.metadata["date"] == "2026-03-02"
 
 
+def test_a_blank_plain_form_does_not_hide_the_text() -> None:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "ana@example.com", "Offer"
+    message.set_content(" \r\n\t\n")
+    message.add_alternative("<p>The offer holds until Friday.</p>", subtype="html")
+    [document], problems = documents_from("a.eml", message.as_bytes(), readers=EVERYONE)
+    assert problems == () and document.text.endswith("The offer holds until Friday.")
+    assert place_of(document, "The offer") == "part 2"
+
+
+def test_of_a_text_in_two_forms_one_is_read_however_the_other_is_packed() -> None:
+    """As mail programs write it: the HTML form is a container with its pictures, and files stand beside it."""
+    message = mail()
+    html = message.get_payload()[1]  # type: ignore[index]
+    html.add_related(b"\x89PNG\r\n", maintype="image", subtype="png", cid="<logo>")  # type: ignore[union-attr]
+    html.add_related("a,b\n1,2\n", subtype="csv", filename="prices.csv", disposition="attachment")  # type: ignore[union-attr]
+    documents, problems = documents_from("a.eml", message.as_bytes(), readers=EVERYONE)
+    assert problems == () and [document.source for document in documents] == ["a.eml", "a.eml!/prices.csv"]
+    assert documents[0].text.count("Which") == 1 and documents[0].text.endswith("\n\nWhich size?")
+
+
+def test_a_signature_is_no_file_and_what_is_encrypted_is_said_to_be() -> None:
+    head = b"From: a@example.com\nSubject: S\nMIME-Version: 1.0\n"
+    signed = (
+        head
+        + b'Content-Type: multipart/signed; boundary=b; protocol="application/pgp-signature"\n\n--b\nContent-Type: text/plain\n\nHello.\n'
+        b"--b\nContent-Type: application/pgp-signature; name=signature.asc\n\n-----BEGIN PGP SIGNATURE-----\n--b--\n"
+    )
+    [document], problems = documents_from("a.eml", signed, readers=EVERYONE)
+    assert problems == () and document.text.endswith("Hello.")
+    for kind in (b"multipart/encrypted; boundary=b", b"application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m"):
+        sealed = head + b"Content-Type: " + kind + b"\n\n--b\nContent-Type: application/octet-stream\n\nxx\n--b--\n"
+        [document], [problem] = documents_from("a.eml", sealed, readers=EVERYONE)
+        assert isinstance(problem, DocumentError) and problem.state == "encrypted" and "part 1 is encrypted" in problem.message
+
+
 def test_what_is_attached_to_a_mail_cannot_open_itself_to_all() -> None:
     message = mail()
     message.add_attachment("---\nreaders: [everyone]\n---\nSecret", filename="a.md")

@@ -69,6 +69,12 @@ def test_readers_given_empty_are_nobody_and_given_twice_are_refused() -> None:
         load(PATH, b"<meta name=readers content=hr><META NAME=Readers CONTENT=everyone><p>x")
 
 
+def test_a_name_that_is_there_several_times_is_a_list() -> None:
+    page = b"<meta name=author content=Ana><meta name=author content=Bo><META NAME=Author CONTENT=Ana><meta name='a=b' content=x><p>x"
+    assert load(PATH, page).metadata == {"author": "Ana, Bo"}
+    assert load(PATH, b"<meta name=empty content><p>x").metadata == {"empty": ""}
+
+
 def test_the_first_heading_is_the_title_where_there_is_none() -> None:
     assert load(PATH, b"<h1>Head</h1>x").title == "Head"
     assert load(PATH, b"<p>x").title == "page"

@@ -122,6 +122,27 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
     assert "big.txt: 40,000,001 bytes; at most 40,000,000 are read" in only_problem(tmp_path)
 
 
+def test_what_has_pictures_in_it_may_be_larger_than_a_text_in_every_source(tmp_path: Path) -> None:
+    from groundtune.documents.sources.folder import Folder
+
+    for name in ("manual.pdf", "dump.txt", "huge.pdf"):
+        with write(tmp_path, name, b"").open("wb") as stream:
+            stream.truncate(loading.MOST_BYTES_PACKED + 1 if name == "huge.pdf" else loading.MOST_BYTES + 1)
+    said = {}
+    for item in Folder(tmp_path).items():
+        try:
+            said[item.name] = len(item.read())
+        except DocumentError as error:
+            said[item.name] = error.state  # type: ignore[assignment]
+    assert said == {"manual.pdf": 40_000_001, "dump.txt": "too large", "huge.pdf": "too large"}
+
+
+@pytest.mark.parametrize(("name", "instead"), [("old.doc", ".docx"), ("mail.msg", ".eml"), ("all.tar.gz", ".zip"), ("x.strange", "mend")])
+def test_a_format_without_a_loader_is_told_with_one_that_has(name: str, instead: str) -> None:
+    _, [problem] = loading.documents_from(name, b"x", readers=frozenset({"everyone"}))
+    assert isinstance(problem, DocumentError) and problem.state == "unsupported" and instead in problem.hint
+
+
 def test_hidden_files_are_not_looked_at(tmp_path: Path) -> None:
     write(tmp_path, ".git/config.md")
     write(tmp_path, ".DS_Store", b"\0\0")

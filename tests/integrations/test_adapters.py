@@ -121,6 +121,22 @@ def test_our_search_is_a_langchain_retriever_for_one_principal(project: Any) -> 
         GroundtuneRetriever(search=project.retriever())
 
 
+def test_a_retriever_shows_nothing_that_was_hidden_since_it_was_made(project: Any) -> None:
+    """The next question is answered from the version that another process made live meanwhile."""
+    from groundtune.integrations.convert import Live, somebody
+
+    femi = somebody(project, "femi")
+    assert somebody(project, femi) is femi
+    search = Live(project, 5)
+    first = search("how often is the keel checked", femi, {})
+    assert first[0].chunk.document_id == "document:keel.md"
+    assert search("how often is the keel checked", femi, {}) == first
+    (project.folder / "documents" / "keel.md").unlink()
+    type(project)(project.folder).ingest(strict=False)
+    again = search("how often is the keel checked", femi, {})
+    assert again and all(passage.chunk.document_id != "document:keel.md" for passage in again)
+
+
 def test_llamaindex_parts_work_in_our_protocols() -> None:
     pytest.importorskip("llama_index.core")
     from llama_index.core import Document, VectorStoreIndex

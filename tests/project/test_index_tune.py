@@ -78,6 +78,58 @@ def test_a_better_setting_is_found_checked_and_written_as_toml(tmp_path: Path, m
     Settings.model_validate(written)
 
 
+def test_each_way_to_fuse_and_each_reranker_is_tried_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reranker that knows the answers is found to be better; one that is asked for each text with each question once."""
+    import tomllib
+
+    from groundtune import plugins
+    from groundtune.project import index_bench
+    from groundtune.project.index_tune import WAYS, tune_index
+
+    asked: list[tuple[str, str]] = []
+
+    class Knowing:
+        name = fingerprint = "knowing"
+
+        def scores(self, question: str, texts: list[str]) -> list[float]:
+            asked.extend((question, text) for text in texts)
+            return [float("delta" in text and f"{question.split()[2]} " in text) for text in texts]
+
+    load = plugins.load
+    monkeypatch.setattr(index_bench.plugins, "load", lambda kind, name: (lambda _: Knowing()) if kind == "rerank" else load(kind, name))
+    monkeypatch.setattr(index_bench.Bench, "timed", lambda self, setting, rows: (1.0, 0.002 if setting.reranker else 0.0))
+    folder = make(tmp_path / "p", limit=2)
+    config = folder / "groundtune.toml"
+    config.write_text(config.read_text() + "[costs]\nprompt_million = 50.0\n")
+    tuned = tune_index(groundtune.open(folder), rerankers=["knowing:large"])
+    ways = {row.setting.way for row in tuned.tried}
+    assert len(ways) == len(WAYS) and {"rrf 10", "rrf 60", "convex", "convex 0.5 by meaning", "convex-minmax"} <= ways
+    assert {row.setting.reranker for row in tuned.tried} == {"", "knowing:large"}
+    assert len(asked) == len(set(asked)), "a text was scored twice for one question"
+    for row in tuned.tried:
+        assert row.money == pytest.approx(row.tokens * 0.05 + (2.0 if row.setting.reranker else 0.0)) and row.milliseconds == 1.0
+    changed = {"fusion": "rrf", "rrf_k": 60, "reranker": "knowing:large", "dense_weight": None}
+    lines = index_bench.replace(tuned.present.setting, **changed).lines(index_bench.replace(tuned.present.setting, dense_weight=0.7))
+    wanted = {"passages": {"fusion": "rrf", "rrf_k": 60, "dense_weight": 0.5}, "rerank": {"use": "knowing", "model": "large"}}
+    assert tomllib.loads("\n".join(lines)) == wanted
+    back = tuned.present.setting.lines(index_bench.replace(tuned.present.setting, reranker="minilm"))
+    assert back == ["[rerank]", '# take out: use = "minilm"']
+
+
+def test_the_newest_version_rule_and_filters_of_several_values_hold_in_the_search_too(tmp_path: Path) -> None:
+    from groundtune.project.index_tune import tune_index
+
+    folder = make(tmp_path / "p", limit=2)
+    config = folder / "groundtune.toml"
+    config.write_text(config.read_text() + '[documents]\nnewest_wins = "version"\n')
+    for path in sorted((folder / "documents").glob("*.md")):
+        text = path.read_text()
+        path.write_text(text.replace("readers:", 'version: "1"\nreaders:', 1))
+        (path.with_name(f"new-{path.name}")).write_text(text.replace("readers:", 'version: "2"\nreaders:', 1))
+    tuned = tune_index(groundtune.open(folder))
+    assert tuned.present.coverage == 0, "evidence in a superseded version is not shown to anybody who does not ask for it"
+
+
 def test_nothing_is_recommended_where_nothing_is_better(tmp_path: Path) -> None:
     from groundtune.project.index_tune import tune_index
 
@@ -97,7 +149,8 @@ def test_the_same_search_says_the_same(tmp_path: Path) -> None:
         done = CliRunner().invoke(group, ["index", "tune", "-p", str(folder), "--json"], standalone_mode=False)
         assert done.exception is None
         result = json.loads(done.stdout)
-        assert set(result.pop("milliseconds")) == {result["present"]["name"], result["best"]["name"]}
+        for row in (result["present"], result["best"], *result["tried"]):
+            assert row.pop("milliseconds") > 0
         results.append(result)
     assert results[0] == results[1]
     shown = CliRunner().invoke(group, ["index", "tune", "-p", str(folder), "--embedder", "hashed:hashed-32"], standalone_mode=False)

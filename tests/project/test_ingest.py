@@ -92,6 +92,61 @@ def test_a_bad_file_is_named_hidden_and_stops_nothing(tmp_path: Path) -> None:
     assert ran(folder).returncode == 0 and len(found(folder, "crane quay buoy")) == 3
 
 
+def test_the_last_document_that_is_gone_or_broken_is_served_no_more(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.")
+    assert ran(folder).returncode == 0 and found(folder, "crane") == ["document:a.md"]
+    (folder / "documents" / "a.md").write_bytes(b"---\nreaders: [finance\n---\nbroken")
+    broken = ran(folder)
+    assert broken.returncode == 1 and "0 documents, 0 chunks" in broken.stdout and found(folder, "crane", "femi") == []
+    write(folder, "a.md", "# Crane\n\nThe crane is green.")
+    assert ran(folder).returncode == 0 and found(folder, "crane") == ["document:a.md"]
+    (folder / "documents" / "a.md").unlink()
+    kept = ran(folder)
+    assert kept.returncode == 1 and "[documents]: lists nothing any more" in kept.stdout and found(folder, "crane") == ["document:a.md"]
+    assert ran(folder, "--emptied", "[documents]").returncode == 0 and found(folder, "crane") == []
+    assert gt.open(folder).index.live() == gt.open(folder).index_versions()[-1].id
+
+
+def test_a_problem_has_a_state_that_is_remembered(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.")
+    (folder / "documents" / "empty.pdf").write_bytes(b"")
+    (folder / "documents" / "page.pdf").write_bytes(b"<html>")
+    (folder / "documents" / "notes.xyz").write_text("x")
+    os.utime(folder / "documents" / "page.pdf", (1, 1))
+    for _ in range(2):
+        done = json.loads(ran(folder, "--json").stdout)
+        assert [
+            (Path(message.split(":")[0]).name, state) for (message, _), state in zip(done["problems"], done["states"], strict=True)
+        ] == [
+            ("empty.pdf", "unreadable"),
+            ("notes.xyz", "unsupported"),
+            ("page.pdf", "wrong type"),
+        ]
+    shown = ran(folder).stdout
+    assert "problem (wrong type): " in shown and "3 problems (1 unreadable, 1 unsupported, 1 wrong type)" in shown
+
+
+def test_a_dry_run_reckons_with_the_embedders_price_and_with_lines_that_a_model_writes(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.", b="# Quay\n\nThe quay is blue.")
+    config = (folder / "groundtune.toml").read_text()
+
+    def cost(extra: str, **replaced: str) -> dict[str, Any]:
+        text = config
+        for before, after in replaced.items():
+            text = text.replace(f"[{before}]", f"[{before}]\n{after}")
+        (folder / "groundtune.toml").write_text(text + extra)
+        planned: dict[str, Any] = json.loads(ran(folder, "--dry-run", "--json").stdout)["cost"]
+        return planned
+
+    free = cost("[costs]\nembedding_million = 100.0\n")
+    assert free["money"] == 0 and free["calls"] == 0 and free["seconds"] is not None, "what is embedded here costs no tokens"
+    priced = cost("", embed="million = 100.0")
+    assert priced["money"] == pytest.approx(free["tokens"] * 100 / 1e6)
+    written = cost("[costs]\nprompt_million = 10.0\ncompletion_million = 10.0\n", chunks='context = "model"')
+    assert written["calls"] == written["chunks"] == 2 and written["seconds"] is None
+    assert written["money"] > (written["tokens"] + 2 * 40) * 10 / 1e6
+
+
 def test_ingest_from_python_is_strict_and_changes_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.")
     version = gt.open(folder).ingest().version

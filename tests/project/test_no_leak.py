@@ -1,7 +1,8 @@
-"""Random documents, groups in groups, grants, denials and queries, from the rules to what is shown: against an oracle, no leak.
+"""Random documents, groups in groups, grants, denials, filters and queries, from the rules to what is shown: against an oracle, no leak.
 
 The oracle knows of each paragraph under which headings it was put and asks, for one person at a time, what the rules say of that place; it
-shares nothing with the product but the rules. ``GROUNDTUNE_CASES=10000`` sets how many cases are drawn.
+shares nothing with the product but the rules. A filter shows of all this exactly what is in the documents that meet it.
+``GROUNDTUNE_CASES=10000`` sets how many cases are drawn.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from groundtune.access.conditions import Filter, matches
 from groundtune.access.directory import Directory, member
 from groundtune.access.groups import closed
 from groundtune.access.rules import Rule
@@ -66,11 +68,20 @@ rules = st.lists(
     ),
     max_size=6,
 )
+labels = st.dictionaries(st.sampled_from(["version", "audience"]), st.sampled_from(["4", "5.1", "staff"]), max_size=2)
+conditions = st.one_of(
+    st.sampled_from(["4", "5.1", "none such"]),
+    st.lists(st.sampled_from(["4", "staff"]), max_size=2),
+    st.sampled_from([{"not": "4"}, {"not": ["5.1", "staff"]}, {"from": "4.5"}, {"to": "5"}, {"from": "4", "to": "4"}]),
+)
+filters = st.dictionaries(st.sampled_from(["version", "audience", "absent"]), conditions, min_size=1, max_size=2)
 # A heading with its level, or a paragraph of so many words.
 blocks = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(TITLES)) | st.integers(1, 30), min_size=1, max_size=10)
 
 
-def made(source: str, given: Sequence[tuple[int, str] | int], named: frozenset[str] | None) -> tuple[Document, list[Paragraph]]:
+def made(
+    source: str, given: Sequence[tuple[int, str] | int], named: frozenset[str] | None, metadata: Mapping[str, str]
+) -> tuple[Document, list[Paragraph]]:
     """Return a document, and its paragraphs with the headings that each was put under."""
     path: list[tuple[int, str]] = []
     paragraphs: list[Paragraph] = []
@@ -89,9 +100,10 @@ def made(source: str, given: Sequence[tuple[int, str] | int], named: frozenset[s
         source=source,
         title=source,
         text=text,
-        content_hash=fingerprint(source, text),
+        content_hash=fingerprint(source, text, metadata),
         readers=frozenset({"everyone"}) if named is None else named,
         unnamed=named is None,
+        metadata=metadata,
     )
     return document, paragraphs
 
@@ -127,6 +139,8 @@ def may_read(person: Principal, written: Sequence[Rule], document: Document, hea
     histories=st.lists(rules, min_size=1, max_size=3),
     unit=st.sampled_from(["packed", "child", "sentence"]),
     query=st.sampled_from(["crane", "what is under Salaries", "m0x1q m1x0q", "the end"]),
+    metadata=st.fixed_dictionaries({source: labels for source in SOURCES}),
+    filter=filters,
 )
 def test_nobody_is_shown_a_paragraph_that_the_rules_hide(
     texts: dict[str, list[tuple[int, str] | int]],
@@ -137,8 +151,11 @@ def test_nobody_is_shown_a_paragraph_that_the_rules_hide(
     histories: list[list[Rule]],
     unit: str,
     query: str,
+    metadata: dict[str, dict[str, str]],
+    filter: Filter,
 ) -> None:
-    written = [made(source, texts[source], named[source]) for source in SOURCES]
+    written = [made(source, texts[source], named[source], metadata[source]) for source in SOURCES]
+    meeting = {document.id for document, _ in written if matches(filter, document.metadata)}
     above = closed(nested)
     people = {name: member(name, mine, above) for name, mine in {**members, "bot": service}.items()}
     splitter = {"max_tokens": 24, "min_tokens": 4, "unit": unit, **({"parent_tokens": 80} if unit == "child" else {})}
@@ -163,6 +180,10 @@ def test_nobody_is_shown_a_paragraph_that_the_rules_hide(
                 found = retrieve(query, person, index=index, embed=EMBED, limit=60, candidates=200)
                 text = "\n".join(passage.chunk.text for passage in found)
                 seen = set(re.findall(r"m\dx\d+q", text))
+                narrowed = retrieve(query, person, index=index, embed=EMBED, limit=60, candidates=200, filter=filter)
+                wanted = {(item.chunk.document_id, item.chunk.text) for item in found if item.chunk.document_id in meeting}
+                mine_alone = {(item.chunk.document_id, item.chunk.text) for item in narrowed}
+                assert mine_alone == wanted, "a filter that widens, or loses what meets it"
                 for document, paragraphs in written:
                     mine = {item.marker for item in paragraphs if may_read(person, current, document, item.headings)}
                     theirs = {item.marker for item in paragraphs} & seen

@@ -3,7 +3,8 @@
     "The fee is 20 euros. It is waived on Sundays."  with  "The fee is 20 euros on workdays."  →  ("It is waived on Sundays.",)
 
 This sees what an answer is made of, not what it means: a sentence in other words counts as unsupported, one that turns a passage's own
-words round ("is not waived") as supported. It finds numbers, names and subjects that the passages never had.
+words round ("is not waived") as supported. It finds numbers, names and subjects that the passages never had. Scripts without blanks
+between words are compared by pairs of letters, and digits of any script by their value.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
+from groundtune.chunks.words import words as cut
 from groundtune.types import Passage
 
 Unsupported = Literal["keep", "flag", "drop"]
 # Of a sentence's words of four letters and more: the share that has to stand in one passage.
 LEAST_SHARE = 0.6
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?…।॥؟۔])[\"'”’»)\]]*\s+|(?<=[。！？])|\n+")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -47,10 +49,18 @@ def _stands(sentence: str, shown_numbers: frozenset[str], shown_words: frozenset
 
 def numbers(text: str) -> frozenset[str]:
     """Return the numbers of a text as written, thousands' commas aside; "1,150" is "1150", "5.2" is not "52"."""
-    return frozenset(re.sub(r",(?=\d{3}(?!\d))", "", found) for found in _NUMBER.findall(unicodedata.normalize("NFKC", text)))
+    plain = "".join(str(unicodedata.decimal(letter, letter)) for letter in unicodedata.normalize("NFKC", text))
+    return frozenset(re.sub(r",(?=\d{3}(?!\d))", "", found) for found in _NUMBER.findall(plain))
 
 
 def words(text: str) -> frozenset[str]:
-    """Return the words of four letters and more in one form; the plural of a word is the word."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return frozenset(word.removesuffix("s") for word in _WORD.findall(plain))
+    """Return the words of four letters and more in one form; the plural of a word is the word. Of other scripts shorter ones as well."""
+    found = cut(text)
+    plain = [part for word in found if word.isascii() for part in _WORD.findall(word)]
+    others = [word for word in found if not word.isascii() and not word.isdecimal() and (len(word) >= 4 or not _latin(word))]
+    return frozenset(word.removesuffix("s") for word in [*plain, *others])
+
+
+def _latin(word: str) -> bool:
+    """Return whether a word is of a script that begins its short words like any other: Latin with accents, Greek, Cyrillic."""
+    return all(letter < "\u0590" for letter in word)

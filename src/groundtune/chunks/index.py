@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from groundtune.access.conditions import Range, parts_of, settled
 from groundtune.access.filter import Filter, Predicate
-from groundtune.errors import InputError
 from groundtune.types import Chunk, Place
 
 if TYPE_CHECKING:
@@ -95,14 +95,29 @@ def from_kept(text: str) -> dict[str, Any]:
     }
 
 
-def equalities(filter: Filter | None, engine: str) -> dict[str, str]:
-    """Return a filter that only asks for equality, as name → value. Raises ``InputError`` for an engine that takes no other condition."""
-    found: dict[str, str] = {}
-    for name, condition in (filter or {}).items():
-        if not isinstance(condition, str):
-            raise InputError(
-                f"the filter on {name!r} is {condition!r}; the engine {engine} takes NAME=VALUE only",
-                "ask for one value, or take the engine lance; for example: groundtune ask … --filter version=5",
-            )
-        found[name] = condition
-    return found
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A filter as an engine of labels asks it: of each set in ``some`` one (a set of one is that label), and none of ``none``."""
+
+    some: tuple[tuple[str, ...], ...] = ()
+    none: tuple[str, ...] = ()
+
+
+def wanted(filter: Filter | None, held: Callable[[], Iterable[str]]) -> Wanted | None:
+    """Return the filter in labels; ``None`` where nothing can meet it. ``held`` gives the labels that there are, where a range is asked.
+
+    Raises ``InputError`` on a condition that is none.
+    """
+    some: list[tuple[str, ...]] = []
+    none: list[str] = []
+    for part in parts_of(settled(filter, held)):
+        if isinstance(part, Range):
+            raise ValueError(f"the range on {part.name!r} was not settled")
+        named = sayable(f"{part.name}={value}" for value in sorted(part.values))
+        if part.negated:
+            none += named
+        elif named:
+            some.append(tuple(named))
+        else:
+            return None
+    return Wanted(tuple(some), tuple(none))

@@ -40,6 +40,14 @@ def _pairs(run: str) -> list[str]:
     return [run[place : place + 2] for place in range(len(run) - 1)] or [run]
 
 
+def spaced(text: str) -> str:
+    """Return text with blanks between pairs of neighbours where a script sets none, for engines whose words end at blanks.
+
+    The same of a question finds what it holds; other scripts stay as they are.
+    """
+    return text if text.isascii() else _UNSPACED.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
+
+
 # Longest first, so that the whole ending goes.
 _ENDINGS = ("ings", "ing", "ers", "er", "ed", "es", "s")
 

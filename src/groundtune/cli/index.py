@@ -28,6 +28,7 @@ NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "r
 @click.option("--other-settings", is_flag=True, help="promote, rollback: also a version of another embedder, splitter or engine")
 @click.option("--accept", is_flag=True, help="promote, rollback: also where that is a mass change of readers")
 @click.option("--embedder", "embedders", multiple=True, metavar="USE[:MODEL]", help="tune: a further embedder to try; may be repeated")
+@click.option("--reranker", "rerankers", multiple=True, metavar="USE[:MODEL]", help="tune: a further reranker to try; may be repeated")
 @click.option("--tokens", "most_tokens", type=click.IntRange(min=1), help="tune: tokens shown to a question, on average at most")
 @verb
 def command(
@@ -41,6 +42,7 @@ def command(
     other_settings: bool,
     accept: bool,
     embedders: tuple[str, ...],
+    rerankers: tuple[str, ...],
     most_tokens: int | None,
 ) -> int:
     """Look after the index versions. A VERSION is an id, the beginning of one, or "live".
@@ -62,7 +64,7 @@ def command(
         (keep is not None or yes, "--keep and --yes", ("gc",)),
         (other_settings, "--other-settings", SWITCHES),
         (accept, "--accept", SWITCHES),
-        (bool(embedders) or most_tokens is not None, "--embedder and --tokens", ("tune",)),
+        (bool(embedders or rerankers) or most_tokens is not None, "--embedder, --reranker and --tokens", ("tune",)),
     ):
         if given and action not in actions:
             raise click.UsageError(f"{option}: only with index {' or '.join(actions)}")
@@ -70,7 +72,7 @@ def command(
     if action == "tune":
         from groundtune.cli.index_tune import show
 
-        return show(project, as_json=as_json, embedders=embedders, most_tokens=most_tokens)
+        return show(project, as_json=as_json, embedders=embedders, rerankers=rerankers, most_tokens=most_tokens)
     versions = project.index
     if action == "list":
         return _list(versions, project.index_versions(), as_json)

@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from groundtune.types import Estimate
 
 
-def show(project: Project, *, as_json: bool, embedders: tuple[str, ...], most_tokens: int | None) -> int:
+def show(project: Project, *, as_json: bool, embedders: tuple[str, ...], rerankers: tuple[str, ...], most_tokens: int | None) -> int:
     """Search, and print the table, the final check and the lines to change."""
     from groundtune.project.index_tune import tune_index
 
-    tuned = tune_index(project, embedders=embedders, most_tokens=most_tokens)
+    tuned = tune_index(project, embedders=embedders, rerankers=rerankers, most_tokens=most_tokens)
     if as_json:
         say_json(tuned)
         return 0
     say(
         f"{tuned.settings_tried} settings on {tuned.questions['searched']} dev and train questions; at most {tuned.token_limit:.0f} tokens"
-        " shown to a question on average. The best of each splitter and embedder:\n"
+        " shown to a question on average. The best of each splitter and embedder, each fusion and each reranker:\n"
     )
+    priced = any(row.money for row in tuned.tried)
     rows = [
         [
             ("* " if row.name == tuned.present.name else "  ") + row.name,
@@ -30,16 +31,19 @@ def show(project: Project, *, as_json: bool, embedders: tuple[str, ...], most_to
             "the present one" if row.versus_present is None else _paired(row.versus_present),
             f"{row.tokens:.0f}",
             f"{row.passages:.1f}",
+            f"{row.milliseconds:.0f} ms",
+            *([f"{row.money:.3f}"] if priced else []),
         ]
         for row in tuned.tried
     ]
-    table(["setting (* present)", "coverage", "against the present one", "tokens", "passages"], rows)
+    money = [f"{project.settings.costs.currency} a 1,000"] if priced else []
+    table(["setting (* present)", "coverage", "against the present one", "tokens", "passages", "a search", *money], rows)
     say(f"\nOn {tuned.questions['held out']} questions that the search never saw:\n")
     checked = [
-        [name, _interval(tuned.check_means[name]), f"{tuned.check_tokens[name]:.0f}", f"{tuned.milliseconds[name]:.0f} ms"]
+        [name, _interval(tuned.check_means[name]), f"{tuned.check_tokens[name]:.0f}"]
         for name in dict.fromkeys((tuned.present.name, tuned.best.name))
     ]
-    table(["setting", "coverage", "tokens", "a search"], checked)
+    table(["setting", "coverage", "tokens"], checked)
     say(f"\n{tuned.verdict}")
     if tuned.check is not None and tuned.check.reason:
         say(f"note: {tuned.check.reason}")

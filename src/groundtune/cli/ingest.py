@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -114,6 +115,7 @@ def _say_step_json(step: Step) -> None:
         "counts": step.done and step.done.counts,
         "names": step.done and step.done.names,
         "problems": step.done and step.done.problems,
+        "states": step.done and step.done.states,
         "error": step.error and [step.error.message, step.error.hint],
         "seconds": round(step.seconds, 3),
         "late": step.late and round(step.late, 3),
@@ -136,8 +138,7 @@ def _say_step(step: Step) -> None:
     for kind in KINDS:
         if kind != "unchanged":
             _listed(kind, list(result.names.get(kind, ())))
-    for message, hint in result.problems:
-        say(f"problem: {message}\n  {hint}")
+    _problems(result)
 
 
 def _print(result: Ingested) -> None:
@@ -157,11 +158,18 @@ def _print(result: Ingested) -> None:
     if cost is not None:
         spent = "time unknown" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
         text = f"{cost.chunks:,} chunks of {cost.documents:,} documents, {cost.tokens:,} tokens"
+        text += f", {cost.calls:,} calls of the chat model" if cost.calls else ""
         say(f"cost: {text}, {spent}, {cost.money:.4f} {cost.currency}")
-    for message, hint in result.problems:
-        say(f"problem: {message}\n  {hint}")
+    _problems(result)
     if result.problems:
-        say(f"{len(result.problems)} problems; the rest is {'not affected' if version is None else 'in the index'}")
+        kinds = Counter(state for state in result.states if state)
+        by_kind = f" ({', '.join(f'{count} {state}' for state, count in sorted(kinds.items()))})" if kinds else ""
+        say(f"{len(result.problems)} problems{by_kind}; the rest is {'not affected' if version is None else 'in the index'}")
+
+
+def _problems(result: Ingested) -> None:
+    for (message, hint), state in zip(result.problems, result.states, strict=True):
+        say(f"problem{f' ({state})' if state else ''}: {message}\n  {hint}")
 
 
 def _counted(result: Ingested) -> str:

@@ -30,6 +30,10 @@ def load(path: Path, raw: bytes) -> Loaded:
         name = member.filename
         if member.is_dir() or any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts):
             continue
+        if not name.isprintable():
+            # Such as the file "Icon\r" of a folder's picture, which macOS packs without being asked.
+            unread.append(("unsupported", f"{name!r} is a name that cannot be shown"))
+            continue
         if stat.S_ISLNK(member.external_attr >> 16):
             unread.append(("unsupported", f"{name} is a link; links in archives are not followed"))
             continue
@@ -63,8 +67,8 @@ def opened(path: Path, raw: bytes) -> zipfile.ZipFile:
         raise DocumentError(f"{path}: unpacks to {unpacked:,} bytes; at most {limits.unpacked:,} are read", HINT, state="too large")
     for member in members:
         name = member.filename
-        if name.startswith("/") or "\\" in name or ".." in name.split("/") or re.match(r"[A-Za-z]:", name) or not name.isprintable():
-            raise DocumentError(f"{path}: holds a file named {name!r}, which points out of the archive or cannot be shown", HINT)
+        if name.startswith("/") or "\\" in name or ".." in name.split("/") or re.match(r"[A-Za-z]:", name):
+            raise DocumentError(f"{path}: holds a file named {name!r}, which points out of the archive", HINT)
     return archive
 
 

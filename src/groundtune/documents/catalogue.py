@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from groundtune.errors import StorageError
+from groundtune.errors import DocumentError, GroundtuneError, StorageError
 from groundtune.files import plain, storing
 from groundtune.types import Document
 
@@ -31,6 +31,9 @@ CREATE TABLE sources (name TEXT PRIMARY KEY, listed_at TEXT, reason TEXT)
 """
 
 State = Literal["ok", "partly", "failed", "dropped", "unread"]
+# What is wrong with an item: the message, the next step, and what kind of trouble it is (``DocumentError.state``).
+Reason = tuple[str, str, str]
+OUT_OF_REACH = "out of reach"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +50,19 @@ class Known:
     given: str
     raw: str
     state: State
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[Reason, ...] = ()
     documents: tuple[Document, ...] = ()
     signatures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def reason_of(error: GroundtuneError) -> Reason:
+    """Return an error as it is kept."""
+    return error.message, error.hint, getattr(error, "state", OUT_OF_REACH)
+
+
+def remembered(reasons: Iterable[Reason]) -> tuple[DocumentError, ...]:
+    """Return what was kept as errors again."""
+    return tuple(DocumentError(message, hint, state=state) for message, hint, state in reasons)
 
 
 class Catalogue:
@@ -139,7 +152,8 @@ class Catalogue:
                 given=given,
                 raw=raw,
                 state=state,
-                reasons=tuple((reason[0], reason[1]) for reason in json.loads(reasons)),
+                # Written before there were states, a reason has none.
+                reasons=tuple((reason[0], reason[1], reason[2] if len(reason) > 2 else "unreadable") for reason in json.loads(reasons)),
                 documents=tuple(document for document, _ in made.get(name, [])),
                 signatures={document.id: signature for document, signature in made.get(name, [])},
             )

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from groundtune.documents.catalogue import Catalogue, Known
+from groundtune.documents.catalogue import Catalogue, Known, reason_of, remembered
 from groundtune.documents.given import SIDECAR, Policy
 from groundtune.documents.item import Ask, Change, Kind, Origin, change_of
 from groundtune.documents.load import HINT
@@ -221,7 +221,7 @@ def _below(name: str, items: Mapping[str, Item]) -> bool:
 def _remembered(change: Change) -> tuple[GroundtuneError, ...]:
     if change.known.state in ("ok", "dropped"):
         return ()
-    return tuple(DocumentError(message, hint) for message, hint in change.known.reasons)
+    return remembered(change.known.reasons)
 
 
 def _moved(changes: Sequence[Change]) -> tuple[Change, ...]:
@@ -253,9 +253,7 @@ def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
                     f"{change.name}: {owners[clash][1]} of {owners[clash][0]} gives a document of the same name",
                     "rename one of them, then type: groundtune ingest",
                 )
-                known = replace(
-                    change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=((told.message, told.hint),)
-                )
+                known = replace(change.known, state="failed", stamp="", given="", documents=(), signatures={}, reasons=(reason_of(told),))
                 change = replace(change, kind="failed", known=known, problems=(told,), stored=False)
             if change.kind != "gone":
                 owners |= {document.id: me for document in change.known.documents}

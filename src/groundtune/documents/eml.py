@@ -2,12 +2,13 @@
 
     offer.eml  →  text with places "headers" and "part 1", and parts ("offer.pdf", …)
 
-Of a text in several forms the plain one is read, or else the HTML. A mail is written by strangers: neither it nor what is attached to it
-can say who may read it. Pictures shown within the text (logos, signatures) are left out.
+Of a text in several forms the plain one is read where it says anything, or else the HTML. A mail is written by strangers: neither it nor
+what is attached to it can say who may read it. Pictures shown within the text (logos) and the bytes of digital signatures are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email import errors, policy
 from email.message import EmailMessage, Message, MIMEPart
 from email.parser import BytesParser
@@ -32,6 +33,9 @@ _LOSSES = {
 # The standard library's parser takes time that grows with the square of how deep parts are nested, and ends at its own depth.
 MOST_NESTED = 300
 _HEADERS = ("From", "To", "Cc", "Date")
+# They prove who wrote, and say nothing: RFC 3156, section 5, and RFC 8551, section 3.5.
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+_SEALED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 
 def load(path: Path, raw: bytes) -> Loaded:
@@ -78,21 +82,27 @@ def load(path: Path, raw: bytes) -> Loaded:
 
 
 def _walk(
-    path: Path, part: MIMEPart, counted: list[int], writer: Writer, attached: list[tuple[str, bytes]], unread: list[tuple[str, str]]
+    path: Path, part: MIMEPart, counted: list[int], writer: Writer | None, attached: list[tuple[str, bytes]], unread: list[tuple[str, str]]
 ) -> None:
-    """Add a part's texts to ``writer`` and its files to ``attached``; ``counted`` holds the number of the last leaf."""
+    """Add a part's texts to ``writer`` and its files to ``attached``; ``counted`` holds the number of the last leaf.
+
+    Without a writer only files are taken: it is another form of a text that was read.
+    """
     kind = part.get_content_type()
+    if kind in _SEALED:
+        counted[0] += 1
+        how = "packed in its signature" if part.get_param("smime-type") == "signed-data" else "encrypted"
+        unread.append(("encrypted", f"part {counted[0]} is {how}: save the mail without that, and replace the file"))
+        return
     if kind == "multipart/alternative":
         forms = list(part.iter_parts())
-        plain = [
-            form for form in forms if form.get_content_type() == "text/plain" and str(form.get_payload(decode=True) or b"").strip("b'")
-        ]
-        chosen = plain[0] if plain else forms[-1] if forms else None
+        chosen = _chosen(forms)
         for form in forms:
-            if form is chosen or form.get_content_type() not in ("text/plain", "text/html"):
-                _walk(path, form, counted, writer, attached, unread)
-            else:
+            if form is not chosen and form.get_content_maintype() == "text" and not form.is_attachment():
                 counted[0] += 1
+            else:
+                another = form is not chosen and form.is_multipart() and form.get_content_type() != "message/rfc822"
+                _walk(path, form, counted, None if another else writer, attached, unread)
         return
     if part.is_multipart() and kind != "message/rfc822":
         for inner in part.iter_parts():
@@ -102,10 +112,12 @@ def _walk(
     number = counted[0]
     name = PurePosixPath((part.get_filename() or "").replace("\\", "/")).name.strip()
     inline = kind in ("text/plain", "text/html") and not part.is_attachment() and not name
-    if inline:
+    if inline and writer is not None:
         text = _text(path, part, number, kind, unread)
         writer.at(f"part {number}")
         writer.add(text)
+    elif inline or kind in _SIGNATURES:
+        return
     elif kind == "message/rfc822":
         held = part.get_payload()
         if isinstance(held, list) and held and isinstance(held[0], Message):
@@ -115,6 +127,16 @@ def _walk(
     else:
         data = part.get_payload(decode=True)
         attached.append((_shown(name, f"part {number}.{part.get_content_subtype()}"), data if isinstance(data, bytes) else b""))
+
+
+def _chosen(forms: Sequence[MIMEPart]) -> MIMEPart | None:
+    """Return which form of a text is read. Programs that write HTML alone often put a blank plain form beside it."""
+    for form in forms:
+        data = form.get_payload(decode=True) if form.get_content_type() == "text/plain" else None
+        if isinstance(data, bytes) and data.strip():
+            return form
+    rich = [form for form in forms if form.is_multipart() or form.get_content_type() == "text/html"]
+    return rich[-1] if rich else forms[-1] if forms else None
 
 
 def _text(path: Path, part: MIMEPart, number: int, kind: str, unread: list[tuple[str, str]]) -> str:

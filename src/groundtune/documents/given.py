@@ -108,6 +108,7 @@ def made(name: str, raw: bytes, known: Given, shown: str = "") -> tuple[tuple[Do
             DocumentError(
                 f"{name}: no readers are supplied for it, and its source is not trusted to name them in its files",
                 "add readers to its [[sources]] table or a [[documents.rules]] table, then type: groundtune ingest",
+                state="no readers",
             ),
         )
     documents, problems = documents_from(

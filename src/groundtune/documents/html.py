@@ -72,7 +72,11 @@ def _metadata(path: Path, page: Page) -> dict[str, str]:
     for name, content in page.meta:
         if name in IGNORED_META:
             continue
-        if name in metadata:
+        if name in metadata and name == "readers":
             raise DocumentError(f"{path}: <meta name={name!r}> twice", "keep one of them, then type: groundtune check")
-        metadata[name] = content
+        # Many a page names each of its authors in a tag of its own. What filters cannot ask for is no metadata.
+        if name not in metadata and "=" not in name:
+            metadata[name] = content
+        elif "=" not in name and content not in metadata[name].split(", "):
+            metadata[name] = f"{metadata[name]}, {content}"
     return metadata

@@ -18,7 +18,7 @@ from typing import Literal
 
 from groundtune import __version__, plugins
 from groundtune.documents.alike import signature
-from groundtune.documents.catalogue import Known, State
+from groundtune.documents.catalogue import Known, State, reason_of, remembered
 from groundtune.documents.given import Policy, given, made
 from groundtune.documents.load import HINT
 from groundtune.documents.sources.folder import Item, Source
@@ -124,7 +124,7 @@ def _read(
         given=mark,
         raw=digest,
         state="dropped" if dropped else state,
-        reasons=tuple((error.message, error.hint) for error in problems),
+        reasons=tuple(reason_of(error) for error in problems),
         documents=documents,
         signatures={document.id: signature(document.text) for document in documents},
     )
@@ -142,13 +142,13 @@ def _as_before(full: str, known: Known, drop: frozenset[str], *, stored: bool = 
         return Change(name=full, kind="dropped", known=replace(known, state="dropped"))
     if known.state == "dropped":
         return Change(name=full, kind="dropped", known=known, stored=stored)
-    problems = tuple(DocumentError(message, hint) for message, hint in known.reasons)
+    problems = remembered(known.reasons)
     return Change(name=full, kind="failed" if known.state == "failed" else "unchanged", known=known, problems=problems, stored=stored)
 
 
 def _not_fetched(full: str, item: Item, origin: Origin, name: str, before: Known | None, error: GroundtuneError) -> Change:
     """Keep an item as it was: it is there, but cannot be fetched now."""
-    reasons = ((error.message, error.hint),)
+    reasons = (reason_of(error),)
     if before is None:
         known = Known(source=origin.name, name=name, stamp="", given="", raw="", state="unread", reasons=reasons)
         return Change(name=full, kind="failed", known=known, problems=(error,))
@@ -157,7 +157,7 @@ def _not_fetched(full: str, item: Item, origin: Origin, name: str, before: Known
 
 def _failed(full: str, origin: Origin, name: str, before: Known | None, error: GroundtuneError, ask: Ask) -> Change:
     """Serve nothing of an item that cannot be read: what it said before is not what it says now, and neither are its readers."""
-    was_dropped = before is not None and before.state == "dropped" and before.reasons == ((error.message, error.hint),) and not ask.retry
+    was_dropped = before is not None and before.state == "dropped" and before.reasons == (reason_of(error),) and not ask.retry
     dropped = full in ask.drop or was_dropped
     known = Known(
         source=origin.name,
@@ -166,6 +166,6 @@ def _failed(full: str, origin: Origin, name: str, before: Known | None, error: G
         given="",
         raw="",
         state="dropped" if dropped else "failed",
-        reasons=((error.message, error.hint),),
+        reasons=(reason_of(error),),
     )
     return Change(name=full, kind="dropped" if dropped else "failed", known=known, problems=() if dropped else (error,))

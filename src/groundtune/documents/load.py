@@ -27,7 +27,10 @@ from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
-__all__ = ["HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "documents_from", "read", "readers_of"]
+__all__ = [
+    "HINT", "LOADERS", "MOST_BYTES", "Loaded", "Loader", "Reading", "decode", "documents_from", "most_bytes", "read", "readers_of",
+    "too_large",
+]  # fmt: skip
 
 MOST_BYTES = 40_000_000
 # Of one file with all that is packed in it, at any depth: an archive in an archive in an archive … is a bomb.
@@ -43,6 +46,16 @@ LOADERS = {
     ".docx": "docx", ".docm": "docx", ".pptx": "pptx", ".pptm": "pptx", ".xlsx": "sheet", ".xlsm": "sheet", ".xlsb": "sheet",
     ".xls": "sheet", ".ods": "sheet", ".csv": "csv", ".tsv": "csv", ".eml": "eml", ".epub": "epub", ".json": "json", ".jsonl": "jsonl",
     ".ndjson": "jsonl", ".zip": "zip", **{f".{suffix}": "code" for suffix in LANGUAGES},
+}  # fmt: skip
+
+
+# What programs can save files as that have no loader.
+_SAVED_AS = {
+    **dict.fromkeys((".doc", ".dot", ".rtf", ".odt", ".pages", ".wpd"), ".docx"),
+    **dict.fromkeys((".ppt", ".pps", ".odp", ".key"), ".pptx"),
+    **dict.fromkeys((".numbers", ".xlw"), ".xlsx"), **dict.fromkeys((".msg", ".mbox", ".pst"), ".eml"),
+    **dict.fromkeys((".mobi", ".azw3", ".fb2"), ".epub"), **dict.fromkeys((".ps", ".eps", ".djvu", ".xps", ".vsd", ".vsdx"), ".pdf"),
+    **dict.fromkeys((".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz"), ".zip"),
 }  # fmt: skip
 
 
@@ -141,13 +154,14 @@ def _loaded(name: str, path: Path, raw: bytes) -> Loaded:
     """Read a file by the loader of its suffix. Raises ``DocumentError``, or ``MissingExtra`` where the format's package is not there."""
     if not name.isprintable():
         raise DocumentError(f"{str(path)!r}: its name holds characters that cannot be shown", "rename it, then type: groundtune check")
-    if len(raw) > _most_bytes(path):
-        raise _too_large(path, len(raw))
+    if len(raw) > most_bytes(name):
+        raise too_large(path, name, len(raw))
     suffix = PurePosixPath(name).suffix.lower()
     loader = LOADERS.get(suffix, suffix.removeprefix("."))
     if loader not in plugins.known("loader"):
         known = ", ".join(sorted(end for end, by in LOADERS.items() if by != "code")) + " and source code"
-        raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", HINT, state="unsupported")
+        instead = f"save it as {_SAVED_AS[suffix]}, or remove it, then type: groundtune check" if suffix in _SAVED_AS else HINT
+        raise DocumentError(f"{path}: no loader for {suffix or 'a file without a suffix'}; known: {known}", instead, state="unsupported")
     magic.check(path, loader, raw)
     try:
         return sandbox.load(loader, path, raw)
@@ -249,8 +263,8 @@ def _raw(folder: Path, path: Path) -> bytes:
             raise DocumentError(f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check")
         if not stat.S_ISREG(found.st_mode):
             raise DocumentError(f"{path}: is no regular file", HINT)
-        if found.st_size > _most_bytes(path):
-            raise _too_large(path, found.st_size)
+        if found.st_size > most_bytes(path.name):
+            raise too_large(path, path.name, found.st_size)
         return path.read_bytes()
     except FileNotFoundError:
         raise DocumentError(f"{path}: is a link to a file that is not there", HINT) from None
@@ -258,10 +272,12 @@ def _raw(folder: Path, path: Path) -> bytes:
         raise DocumentError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", HINT) from None
 
 
-def _too_large(path: Path, size: int) -> DocumentError:
-    hint = HINT.replace("mend", "split")
-    return DocumentError(f"{path}: {size:,} bytes; at most {_most_bytes(path):,} are read", hint, state="too large")
+def most_bytes(name: str) -> int:
+    """Return how many bytes a file of that name may have."""
+    return MOST_BYTES_PACKED if LOADERS.get(PurePosixPath(name).suffix.lower()) in _PACKED else MOST_BYTES
 
 
-def _most_bytes(path: Path) -> int:
-    return MOST_BYTES_PACKED if LOADERS.get(path.suffix.lower()) in _PACKED else MOST_BYTES
+def too_large(shown: object, name: str, size: int | None = None) -> DocumentError:
+    """Return the error of a file that is larger than one of that ``name`` may be; ``size`` in bytes is ``None`` where nobody knows it."""
+    said = f"more than {most_bytes(name):,} bytes" if size is None else f"{size:,} bytes; at most {most_bytes(name):,} are read"
+    return DocumentError(f"{shown}: {said}", HINT.replace("mend", "split"), state="too large")

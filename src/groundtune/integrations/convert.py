@@ -19,6 +19,7 @@ from groundtune.types import Chunk, Document, Passage, Principal
 
 if TYPE_CHECKING:
     from groundtune.answers.respond import Retrieve
+    from groundtune.project import Project
 
 # Where another index ranks before permission is asked, this many are looked through before giving up.
 DEEPEST = 10_000
@@ -98,10 +99,36 @@ def metadata_of(chunk: Chunk) -> dict[str, Any]:
         "source": chunk.document_id.removeprefix("document:"),
         "title": chunk.title,
         "headings": list(chunk.heading_path),
+        "place": chunk.place,
         "start": chunk.start,
         "end": chunk.end,
         "chunk_id": chunk.id,
     }
+
+
+class Live:
+    """Search over the version of a project's index that is live when it is asked, whoever made it live; a ``Retrieve``.
+
+    A retriever is kept for days: what was hidden since it was made is not to be shown by it. Raises ``StaleIndex`` before the first
+    ingestion.
+    """
+
+    def __init__(self, project: Project, limit: int | None) -> None:
+        self._project, self._limit = project, limit
+        self._known = project.index.live()
+        self._search = project.retriever(limit)
+
+    def __call__(self, question: str, principal: Principal, filter: Filter) -> tuple[Passage, ...]:
+        """Return the passages that this principal may see now, best first."""
+        live = self._project.index.live()
+        if live != self._known:
+            self._known, self._search = live, self._project.retriever(self._limit)
+        return self._search(question, principal, filter)
+
+
+def somebody(project: Project, principal: str | Principal) -> Principal:
+    """Return who asks: by a name of the access file, or as ``Project.verified`` returned them."""
+    return project.principal(principal) if isinstance(principal, str) else principal
 
 
 def permitted(

@@ -54,14 +54,14 @@ class GroundtuneRetriever(BaseRetriever):  # type: ignore[misc]
 
     search: Callable[..., Sequence[Passage]]
     principal: Principal
-    filter: dict[str, str] = {}
+    filter: dict[str, Any] = {}
 
     @classmethod
     def of(
-        cls, project: Project, principal: str, *, limit: int | None = None, filter: Mapping[str, str] | None = None
+        cls, project: Project, principal: str | Principal, *, limit: int | None = None, filter: Mapping[str, Any] | None = None
     ) -> GroundtuneRetriever:
-        """Return search over the live index of a project, as one of its principals. Raises ``UnknownName`` and ``StaleIndex``."""
-        return cls(search=project.retriever(limit), principal=project.principal(principal), filter=dict(filter or {}))
+        """Return search over a project's index, whichever version is live, as one principal. Raises ``UnknownName`` and ``StaleIndex``."""
+        return cls(search=convert.Live(project, limit), principal=convert.somebody(project, principal), filter=dict(filter or {}))
 
     def _get_relevant_documents(self, query: str, **_: Any) -> list[Any]:
         passages = self.search(query, self.principal, self.filter)

@@ -54,17 +54,17 @@ class GroundtuneRetriever(BaseRetriever):  # type: ignore[misc]
     """Our search for one principal, as a LlamaIndex retriever. There is none without a principal: nobody is let in by a default."""
 
     def __init__(
-        self, search: Callable[..., Sequence[Passage]], principal: Principal, filter: Mapping[str, str] | None = None, **given: Any
+        self, search: Callable[..., Sequence[Passage]], principal: Principal, filter: Mapping[str, Any] | None = None, **given: Any
     ) -> None:
         self._search, self._principal, self._filter = search, principal, dict(filter or {})
         super().__init__(**given)
 
     @classmethod
     def of(
-        cls, project: Project, principal: str, *, limit: int | None = None, filter: Mapping[str, str] | None = None
+        cls, project: Project, principal: str | Principal, *, limit: int | None = None, filter: Mapping[str, Any] | None = None
     ) -> GroundtuneRetriever:
-        """Return search over the live index of a project, as one of its principals. Raises ``UnknownName`` and ``StaleIndex``."""
-        return cls(project.retriever(limit), project.principal(principal), filter)
+        """Return search over a project's index, whichever version is live, as one principal. Raises ``UnknownName`` and ``StaleIndex``."""
+        return cls(convert.Live(project, limit), convert.somebody(project, principal), filter)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         passages = self._search(query_bundle.query_str, self._principal, self._filter)

@@ -81,12 +81,10 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
         return Line(step=step, read=read, written=written, minutes=minutes, money=money)
 
     if settings.chunks.context == "model":
-        from groundtune.chunks.contexts import BEFORE, BEGINNING, INSTRUCTIONS
-
         size = settings.chunks.max_tokens * 0.8 if settings.chunks.unit != "sentence" else 25
         calls = max(len(content.documents), round(corpus / size))
-        read = calls * (tokens_in(INSTRUCTIONS) + round((BEGINNING + BEFORE) / CHARACTERS_A_TOKEN + size))
-        lines.append(priced("write context lines", read, 40 * calls, read / READING_SHARE + 40 * calls / WRITING_SHARE))
+        read, written = context_tokens(calls, round(calls * size))
+        lines.append(priced("write context lines", read, written, read / READING_SHARE + written / WRITING_SHARE))
     train, test = content.split("train"), content.split("test")
     for name, recipe in settings.tuning.items():
         shown = (recipe.distractors + 1) * settings.chunks.max_tokens * 0.8 if recipe.passages else 0
@@ -120,6 +118,13 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
             work += count * each / READING_SHARE + count * settings.answers.max_new_tokens * 0.8 / PROBING_SHARE
         lines.append(priced("probe", read, written, work))
     return lines
+
+
+def context_tokens(calls: int, shown: int) -> tuple[int, int]:
+    """Return about how many tokens are read and written for lines of context: a call a chunk, of ``shown`` tokens in all chunks."""
+    from groundtune.chunks.contexts import BEFORE, BEGINNING, INSTRUCTIONS
+
+    return calls * (tokens_in(INSTRUCTIONS) + round((BEGINNING + BEFORE) / CHARACTERS_A_TOKEN)) + shown, 40 * calls
 
 
 def probed_questions(settings: Settings, *, sees: bool) -> int:

@@ -2,7 +2,8 @@
 
     Bench(project).measure(setting, questions)  →  Result(shares=(1.0, 0.4, …), shown=(180, 201, …), counts=(3, 3, …))
 
-Every setting is searched by ``retrieve()`` itself over an index of the default engine, so what is measured is what would be served.
+Every setting is searched by ``retrieve()`` itself over an index of the default engine, so what is measured is what would be served. What
+does not change from one setting to the next (searches, scores of the reranker, what the chat model writes) is asked for once.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune import plugins
-from groundtune.access.filter import Filter, Predicate
-from groundtune.chunks.index import Hit, Index
+from groundtune.chunks.index import Index
 from groundtune.files import fingerprint
+from groundtune.passages.newest import newest
+from groundtune.passages.retrieve import DENSE_WEIGHTS
+from groundtune.project.index_remembered import RememberedChat, RememberedIndex, RememberedQueries, RememberedRerank
 from groundtune.scores.grounded import coverage
 from groundtune.types import Chunk, Example, Passage, Score
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from groundtune.models.embed import Embed
+    from groundtune.models.rerank import Rerank
+    from groundtune.passages.retrieve import Steps
     from groundtune.project.main import Project
 
 METRIC = "evidence_recall"
@@ -33,13 +36,19 @@ METRIC = "evidence_recall"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One way to split and search. ``splitter`` is what an index is stamped with; ``embedder`` is ``use`` or ``use:model``."""
+    """One way to split and search. ``splitter`` is what an index is stamped with; ``embedder`` is ``use`` or ``use:model``.
+
+    ``dense_weight`` is ``None`` for the fusion's own; ``reranker`` is ``use`` or ``use:model``, empty for none.
+    """
 
     splitter: Mapping[str, Any]
     embedder: str
     limit: int
     candidates: int
     rrf_k: int
+    fusion: str = "convex"
+    dense_weight: float | None = None
+    reranker: str = ""
 
     @property
     def name(self) -> str:
@@ -47,7 +56,14 @@ class Setting:
         stamp = dict(self.splitter)
         unit = stamp.pop("unit", "packed")
         rest = " ".join(f"{name} {value}" for name, value in stamp.items() if not (unit == "sentence" and name == "min_tokens"))
-        return f"{unit} {rest} · {self.embedder} · limit {self.limit} candidates {self.candidates} rrf_k {self.rrf_k}"
+        parts = [f"{unit} {rest}", self.embedder, self.way, *([f"reranked by {self.reranker}"] if self.reranker else [])]
+        return " · ".join([*parts, f"limit {self.limit} candidates {self.candidates}"])
+
+    @property
+    def way(self) -> str:
+        """Return how its two searches become one, in words."""
+        share = "" if self.dense_weight is None else f" {self.dense_weight:g} by meaning"
+        return f"{self.fusion} {self.rrf_k}{share}" if self.fusion == "rrf" else f"{self.fusion}{share}"
 
     def lines(self, present: Setting) -> list[str]:
         """Return the lines of groundtune.toml that differ from the present setting."""
@@ -55,13 +71,18 @@ class Setting:
         chunks = {
             name: value for name, value in {**defaults, **self.splitter}.items() if value != {**defaults, **present.splitter}.get(name)
         }
-        passages = {name: getattr(self, name) for name in ("limit", "candidates", "rrf_k") if getattr(self, name) != getattr(present, name)}
-        use, _, model = self.embedder.partition(":")
-        embed = {} if self.embedder == present.embedder else {"use": use, **({"model": model} if model else {})}
+        names = ("limit", "candidates", "fusion", "rrf_k", "dense_weight")
+        passages = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(present, name)}
+        if "dense_weight" in passages and passages["dense_weight"] is None:
+            passages["dense_weight"] = DENSE_WEIGHTS[self.fusion]
+        embed = {} if self.embedder == present.embedder else named(self.embedder)
+        rerank = named(self.reranker) if self.reranker and self.reranker != present.reranker else {}
         written: list[str] = []
-        for table, values in (("embed", embed), ("chunks", chunks), ("passages", passages)):
+        for table, values in (("embed", embed), ("chunks", chunks), ("passages", passages), ("rerank", rerank)):
             if values:
                 written += [f"[{table}]", *(f"{name} = {_toml(value)}" for name, value in values.items())]
+        if present.reranker and not self.reranker:
+            written += ["[rerank]", f"# take out: use = {_toml(named(present.reranker)['use'])}"]
         return written
 
 
@@ -70,6 +91,17 @@ class Frozen(dict[str, Any]):
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(sorted(self.items())))
+
+
+def plugin_name(use: str, model: str) -> str:
+    """Return a plug-in as settings name it: ``use``, or ``use:model``; ``minilm`` has one model."""
+    return f"{use}:{model}" if model and use != "minilm" else use
+
+
+def named(plugin: str) -> dict[str, str]:
+    """Return ``use`` or ``use:model`` as the keys of its table."""
+    use, _, model = plugin.partition(":")
+    return {"use": use, **({"model": model} if model else {})}
 
 
 def _toml(value: Any) -> str:
@@ -123,7 +155,10 @@ class Bench:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._embedders: dict[str, Embed] = {}
-        self._indexes: dict[tuple[Mapping[str, Any], str], _Remembering] = {}
+        self._queries: dict[str, RememberedQueries] = {}
+        self._rerankers: dict[str, RememberedRerank] = {}
+        self._steps: Steps | None = None
+        self._indexes: dict[tuple[Mapping[str, Any], str], RememberedIndex] = {}
         project.state.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(prefix="index-tune-", dir=project.state)
 
@@ -143,11 +178,22 @@ class Bench:
                 self._embedders[name] = plugins.load("embed", use)(given)
         return self._embedders[name]
 
-    def index(self, setting: Setting) -> _Remembering:
+    def reranker(self, name: str) -> RememberedRerank:
+        """Return a reranker, ``use`` or ``use:model``, opened once. Raises ``UnknownName`` and ``MissingExtra``."""
+        if name not in self._rerankers:
+            table, own = self._project.settings.rerank, self._project.steps.rerank
+            if own is None or name != plugin_name(table.use or "", table.model):
+                opened: Rerank = plugins.load("rerank", named(name)["use"])({**table.model_dump(), **named(name)})
+            else:
+                opened = own
+            self._rerankers[name] = RememberedRerank(opened)
+        return self._rerankers[name]
+
+    def index(self, setting: Setting) -> RememberedIndex:
         """Return the index of a setting's splitter and embedder, made once."""
         key = (setting.splitter, setting.embedder)
         if key not in self._indexes:
-            self._indexes[key] = _Remembering(self._built(setting))
+            self._indexes[key] = RememberedIndex(self._built(setting))
         return self._indexes[key]
 
     def _built(self, setting: Setting) -> Index:
@@ -180,8 +226,7 @@ class Bench:
 
     def measure(self, setting: Setting, rows: Sequence[Example]) -> Result:
         """Show each question's asker what the setting would, and count. What was searched before is not searched again."""
-        index = self.index(setting)
-        found = [self._search(setting, row, index) for row in rows]
+        found = [self._search(setting, row) for row in rows]
         marks = [coverage(row, passages) for row, passages in zip(rows, found, strict=True)]
         return Result(
             setting,
@@ -190,78 +235,40 @@ class Bench:
             tuple(len(passages) for passages in found),
         )
 
-    def milliseconds(self, setting: Setting, rows: Sequence[Example]) -> float:
-        """Return the median time of a search, the question embedded and nothing remembered."""
-        index = self.index(setting).index
+    def timed(self, setting: Setting, rows: Sequence[Example]) -> tuple[float, float]:
+        """Return the median milliseconds of a search, question embedded and nothing remembered, and what a reranker billed for one."""
+        usage = getattr(self.reranker(setting.reranker).rerank, "usage", None) if setting.reranker else None
+        before = usage.cost if usage is not None else 0.0
         seconds = []
         for row in rows:
             began = time.perf_counter()
-            self._search(setting, row, index)
+            self._search(setting, row, remembered=False)
             seconds.append(time.perf_counter() - began)
-        return 1000 * statistics.median(seconds)
+        return 1000 * statistics.median(seconds), (usage.cost - before) / len(rows) if usage is not None else 0.0
 
-    def _search(self, setting: Setting, row: Example, index: Index) -> tuple[Passage, ...]:
+    def _search(self, setting: Setting, row: Example, *, remembered: bool = True) -> tuple[Passage, ...]:
         from groundtune.passages.retrieve import retrieve
 
-        embed = self.embedder(setting.embedder)
+        index, embed = self.index(setting), self.embedder(setting.embedder)
+        reranker = self.reranker(setting.reranker) if setting.reranker else None
+        if self._steps is None:
+            self._steps = self._project.steps
+            if self._steps.chat is not None:
+                self._steps = replace(self._steps, chat=RememberedChat(self._steps.chat))
+        steps = replace(
+            self._steps,
+            fusion=setting.fusion,
+            dense_weight=setting.dense_weight,
+            rerank=reranker if remembered or reranker is None else reranker.rerank,
+        )
         return retrieve(
             row.question,
             self._project.content.principals[row.asker],
-            index=index,
-            embed=index.remembered(embed) if isinstance(index, _Remembering) else embed,
+            index=index if remembered else index.index,
+            embed=self._queries.setdefault(setting.embedder, RememberedQueries(embed)) if remembered else embed,
             limit=setting.limit,
             candidates=setting.candidates,
             rrf_k=setting.rrf_k,
-            filter=row.filter or None,
-            steps=self._project.steps,
+            filter=newest(row.filter, self._project.settings.documents.newest_wins) or None,
+            steps=steps,
         )
-
-
-class _Remembering:
-    """An index that is asked each thing once. A shorter ranking is the beginning of a longer one."""
-
-    DEEPEST = 100
-
-    def __init__(self, index: Index) -> None:
-        self.index = index
-        self._hits: dict[Any, list[Hit]] = {}
-        self._chunks: dict[tuple[str, Predicate], Chunk | None] = {}
-        self._queries: dict[str, np.ndarray] = {}
-
-    def remembered(self, embed: Embed) -> Embed:
-        return _Queries(embed, self._queries)  # type: ignore[return-value]
-
-    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        key = ("keyword", text, allowed, tuple(sorted((filter or {}).items())))
-        if key not in self._hits or limit > self.DEEPEST:
-            self._hits[key] = self.index.keyword(text, allowed, filter, max(limit, self.DEEPEST))
-        return self._hits[key][:limit]
-
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        key = ("dense", vector.tobytes(), allowed, tuple(sorted((filter or {}).items())))
-        if key not in self._hits or limit > self.DEEPEST:
-            self._hits[key] = self.index.dense(vector, allowed, filter, max(limit, self.DEEPEST))
-        return self._hits[key][:limit]
-
-    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
-        new = [item for item in ids if (item, allowed) not in self._chunks]
-        if new:
-            read = self.index.chunks(new, allowed)
-            self._chunks.update({(item, allowed): read.get(item) for item in new})
-        known = {item: self._chunks[item, allowed] for item in ids}
-        return {item: chunk for item, chunk in known.items() if chunk is not None}
-
-    def count(self) -> int:
-        return self.index.count()
-
-
-class _Queries:
-    """An embedder that embeds each question once."""
-
-    def __init__(self, embed: Embed, known: dict[str, np.ndarray]) -> None:
-        self._embed, self._known = embed, known
-
-    def query(self, text: str) -> np.ndarray:
-        if text not in self._known:
-            self._known[text] = self._embed.query(text)
-        return self._known[text]

@@ -1,7 +1,8 @@
 """The way of splitting and searching that shows most of the evidence, for no more tokens than are shown now.
 
     dev and train questions → two parts by source
-        searched part   every setting: share of the evidence's characters that the passages cover, tokens shown; paired with the present one
+        searched part   1. every splitter and embedder, fused as now    2. the best three of them, fused in each way
+                        3. the best three of all, with each reranker    always: in every depth; share of the evidence's characters shown
         held-out part   the best setting against the present one, once: only this can recommend a change
 
 Gold evidence is character spans, so settings that cut in different places are measured alike. The test questions are not read here.
@@ -10,12 +11,12 @@ Gold evidence is character spans, so settings that cut in different places are m
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import StateError
-from groundtune.project.index_bench import METRIC, Bench, Frozen, Result, Setting
+from groundtune.project.index_bench import METRIC, Bench, Frozen, Result, Setting, plugin_name
 from groundtune.scores.estimate import compare, holm, mean
 from groundtune.types import Estimate, Example
 
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 HELD_OUT = 0.4  # share of the questions that the search does not see
 MOST_PASSAGES = 12
 TIMED = 30  # questions by which latency is taken
+FURTHER = 3  # settings that go on into the next round
+# Ways to make the two searches one: fusion, share of the search by meaning (None: the fusion's own), the constant of ranks.
+WAYS = (
+    ("convex", None, None),
+    ("convex", 0.5, None),
+    ("convex", 0.65, None),
+    ("convex", 0.9, None),
+    ("convex-minmax", None, None),
+    ("rrf", None, 10),
+    ("rrf", None, 60),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +44,8 @@ class Tried:
     """What a setting was worth on the searched part. ``tokens`` and ``passages`` are shown to a question on average.
 
     ``versus_present`` is paired, with p-values corrected for the rows of the table; the best of many looks better than it is.
+    ``milliseconds`` is the median of a search, the question's embedding included; ``money`` what a thousand questions cost by the prices
+    of groundtune.toml: for the passages' tokens in the prompt, and what a reranker's server billed.
     """
 
     name: str
@@ -40,14 +54,15 @@ class Tried:
     tokens: float
     passages: float
     versus_present: Estimate | None
+    milliseconds: float
+    money: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
     """``verdict`` in words; ``lines`` to write into groundtune.toml, empty unless the held-out part shows that they help.
 
-    ``check`` compares ``best`` with ``present`` on the held-out part; ``milliseconds`` is the median of a search, the question's
-    embedding included.
+    ``check`` compares ``best`` with ``present`` on the held-out part.
     """
 
     verdict: str
@@ -61,13 +76,13 @@ class Tuned:
     check: Estimate | None
     check_means: Mapping[str, Estimate]
     check_tokens: Mapping[str, float]
-    milliseconds: Mapping[str, float]
 
 
-def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: int | None = None) -> Tuned:
-    """Search over splitter, embedder, fusion and depth. ``most_tokens`` is what may be shown to a question on average.
+def tune_index(project: Project, *, embedders: Sequence[str] = (), rerankers: Sequence[str] = (), most_tokens: int | None = None) -> Tuned:
+    """Search over splitter, embedder, fusion, reranker and depth. ``most_tokens`` is what may be shown to a question on average.
 
-    Without it, no more than a tenth over what is shown now. Raises ``StateError`` where no dev or train question names evidence.
+    Without it, no more than a tenth over what is shown now. ``embedders`` and ``rerankers`` are further ones, ``use`` or ``use:model``.
+    Raises ``StateError`` where no dev or train question names evidence.
     """
     searched, held = _questions(project)
     present = _present(project)
@@ -76,29 +91,22 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
         first = bench.measure(present, searched)
         limit = float(most_tokens) if most_tokens is not None else 1.1 * first.tokens
         results = {present: first}
-        plan = list(_splitters(present, [present.embedder, *(name for name in embedders if name != present.embedder)], bench))
-        with project.progress.start("settings", total=len(plan), unit="indexes") as task:
-            for splitter, embedder in plan:
-                for deeper in _depths(replace(present, splitter=splitter, embedder=embedder)):
-                    for setting in deeper:
-                        if setting not in results:
-                            results[setting] = bench.measure(setting, searched)
-                        # A deeper one of the same kind shows more tokens still.
-                        if results[setting].tokens > limit:
-                            break
+        with project.progress.start("settings", total=3, unit="rounds") as task:
+            for starts in _rounds(present, results, limit, bench, embedders, rerankers):
+                for start in starts:
+                    _deepened(start, results, limit, bench, searched)
                 task.advance(1)
         tried = len(results)
-        results = {setting: result for setting, result in results.items() if result.tokens <= limit or setting == present}
-        within = [setting for setting, result in results.items() if result.tokens <= limit] or [present]
-        best = max(within, key=lambda item: (round(results[item].coverage, 9), -results[item].tokens, item == present))
-        rows = _rows(results, present, best, searched, project)
+        results = _within(results, limit, present)
+        fitting = [setting for setting, result in results.items() if result.tokens <= limit] or [present]
+        best = max(fitting, key=lambda item: (round(results[item].coverage, 9), -results[item].tokens, item == present))
+        rows = _rows(results, present, best, searched, bench, project)
         check_rows = {item: bench.measure(item, held) for item in (present, best)}
         clusters = _clusters(held)
         scores = [score for result in check_rows.values() for score in result.scores(held)]
         seed, resamples = project.settings.project.seed, project.settings.rubric.resamples
         check = compare(scores, METRIC, best.name, present.name, clusters, seed=seed, resamples=resamples) if best != present else None
         means = {item.name: mean(scores, METRIC, item.name, clusters, seed=seed, resamples=resamples) for item in check_rows}
-        milliseconds = {item.name: bench.milliseconds(item, [*searched, *held][:TIMED]) for item in check_rows}
     finally:
         bench.close()
     verdict, lines = _verdict(best, present, check)
@@ -115,7 +123,6 @@ def tune_index(project: Project, *, embedders: Sequence[str] = (), most_tokens: 
         check=check,
         check_means=means,
         check_tokens={item.name: result.tokens for item, result in check_rows.items()},
-        milliseconds=milliseconds,
     )
 
 
@@ -166,9 +173,56 @@ def _clusters(rows: Sequence[Example]) -> dict[str, str]:
 
 
 def _present(project: Project) -> Setting:
-    table, embed = project.settings.passages, project.settings.embed
-    name = embed.use if embed.use == "minilm" else f"{embed.use}:{embed.model}"
-    return Setting(splitter=Frozen(project.splitter), embedder=name, limit=table.limit, candidates=table.candidates, rrf_k=table.rrf_k)
+    table, embed, rerank = project.settings.passages, project.settings.embed, project.settings.rerank
+    return Setting(
+        splitter=Frozen(project.splitter),
+        embedder=plugin_name(embed.use, embed.model),
+        limit=table.limit,
+        candidates=table.candidates,
+        rrf_k=table.rrf_k,
+        fusion=table.fusion,
+        dense_weight=table.dense_weight,
+        reranker=plugin_name(rerank.use, rerank.model) if rerank.use else "",
+    )
+
+
+def _rounds(
+    present: Setting, results: Mapping[Setting, Result], limit: float, bench: Bench, embedders: Sequence[str], rerankers: Sequence[str]
+) -> Iterator[list[Setting]]:
+    """Yield the settings of each round, to be measured in every depth; a round begins from the best that ``results`` has then."""
+    every = [present.embedder, *(name for name in embedders if name != present.embedder)]
+    yield [replace(present, splitter=splitter, embedder=embedder) for splitter, embedder in _splitters(present, every, bench)]
+    ways = [(fusion, share, rrf_k or present.rrf_k) for fusion, share, rrf_k in WAYS]
+    tops = _tops(results, limit, present, lambda setting: (setting.splitter, setting.embedder))
+    yield [replace(top, fusion=fusion, dense_weight=share, rrf_k=rrf_k) for top in tops for fusion, share, rrf_k in ways]
+    others = [name for name in dict.fromkeys(["", present.reranker, *rerankers]) if name != present.reranker]
+    tops = _tops(results, limit, present, lambda setting: (setting.splitter, setting.embedder, setting.way))
+    yield [replace(top, reranker=name) for top in tops for name in others]
+
+
+def _tops(results: Mapping[Setting, Result], limit: float, present: Setting, kind: Callable[[Setting], Any]) -> list[Setting]:
+    """Return the best setting of each of the ``FURTHER`` best kinds within the limit, and the present one."""
+    within = _within(results, limit, present)
+    found: dict[Any, Setting] = {}
+    for setting in sorted(within, key=lambda item: (-within[item].coverage, within[item].tokens, item.name)):
+        found.setdefault(kind(setting), setting)
+    return list(dict.fromkeys([*list(found.values())[:FURTHER], present]))
+
+
+def _within(results: Mapping[Setting, Result], limit: float, present: Setting) -> dict[Setting, Result]:
+    return {setting: result for setting, result in results.items() if result.tokens <= limit or setting == present}
+
+
+def _deepened(start: Setting, results: dict[Setting, Result], limit: float, bench: Bench, rows: Sequence[Example]) -> None:
+    """Measure a setting with more and more passages, until they are too many tokens, from either depth of the two searches."""
+    for candidates in sorted({start.candidates, 100}):
+        for passages in range(1, MOST_PASSAGES + 1):
+            setting = replace(start, limit=passages, candidates=candidates)
+            if setting not in results:
+                results[setting] = bench.measure(setting, rows)
+            # A deeper one of the same kind shows more tokens still.
+            if results[setting].tokens > limit:
+                break
 
 
 def _splitters(present: Setting, embedders: Sequence[str], bench: Bench) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -187,21 +241,19 @@ def _splitters(present: Setting, embedders: Sequence[str], bench: Bench) -> Iter
                 yield Frozen(splitter), embedder
 
 
-def _depths(start: Setting) -> Iterator[list[Setting]]:
-    """Yield each way to fuse, in its depths."""
-    for rrf_k in sorted({start.rrf_k, 10, 60}):
-        for candidates in sorted({start.candidates, 100}):
-            yield [replace(start, limit=limit, candidates=candidates, rrf_k=rrf_k) for limit in range(1, MOST_PASSAGES + 1)]
+def _rows(
+    results: Mapping[Setting, Result], present: Setting, best: Setting, rows: Sequence[Example], bench: Bench, project: Project
+) -> list[Tried]:
+    """Return the best of each splitter and embedder, of each way to fuse, of each reranker, and the present one; best first.
 
-
-def _rows(results: Mapping[Setting, Result], present: Setting, best: Setting, rows: Sequence[Example], project: Project) -> list[Tried]:
-    """Return the best setting of each splitter and embedder, and the present one, best first, each paired with the present one."""
-    tops: dict[tuple[Mapping[str, Any], str], Setting] = {}
+    Each is paired with the present one, and timed.
+    """
+    tops: dict[Any, Setting] = {}
     for setting, result in results.items():
-        key = (setting.splitter, setting.embedder)
-        held = tops.get(key)
-        if held is None or (result.coverage, -result.tokens) > (results[held].coverage, -results[held].tokens):
-            tops[key] = setting
+        for key in ((setting.splitter, setting.embedder), setting.way, ("reranker", setting.reranker)):
+            held = tops.get(key)
+            if held is None or (result.coverage, -result.tokens) > (results[held].coverage, -results[held].tokens):
+                tops[key] = setting
     chosen = sorted({*tops.values(), present, best}, key=lambda item: (-results[item].coverage, results[item].tokens, item.name))
     others = [setting for setting in chosen if setting != present]
     base = results[present].scores(rows)
@@ -215,14 +267,20 @@ def _rows(results: Mapping[Setting, Result], present: Setting, best: Setting, ro
         ]
     )
     versus = dict(zip(others, paired, strict=True))
-    return [
-        Tried(
-            name=setting.name,
-            setting=setting,
-            coverage=results[setting].coverage,
-            tokens=results[setting].tokens,
-            passages=results[setting].passages,
-            versus_present=versus.get(setting),
+    price = project.settings.costs.prompt_million / 1e6
+    found = []
+    for setting in chosen:
+        milliseconds, billed = bench.timed(setting, rows[:TIMED])
+        found.append(
+            Tried(
+                name=setting.name,
+                setting=setting,
+                coverage=results[setting].coverage,
+                tokens=results[setting].tokens,
+                passages=results[setting].passages,
+                versus_present=versus.get(setting),
+                milliseconds=milliseconds,
+                money=1000 * (results[setting].tokens * price + billed),
+            )
         )
-        for setting in chosen
-    ]
+    return found

@@ -30,13 +30,21 @@ if TYPE_CHECKING:
     from groundtune.project.main import Project
 
 
+# Embedders that a server runs, which may bill tokens.
+REMOTE = ("endpoint", "cohere")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What embedding the new text takes. ``seconds`` is ``None`` where it cannot be known before, ``money`` 0 for what runs here."""
+    """What the new text takes: ``tokens`` to embed, and ``calls`` of the chat model where it writes lines of context.
+
+    ``seconds`` is ``None`` where it cannot be known before; ``money`` is by the prices in groundtune.toml, and 0 without any.
+    """
 
     documents: int
     chunks: int
     tokens: int
+    calls: int
     seconds: float | None
     money: float
     currency: str
@@ -46,7 +54,8 @@ class Cost:
 class Ingested:
     """What an ingestion found and did. ``version`` is ``None`` for a plan, ``cost`` for what was carried out.
 
-    ``names`` holds, by kind of change, the full names of the items; moved ones as ``old → new``. ``problems`` are (message, hint).
+    ``names`` holds, by kind of change, the full names of the items; moved ones as ``old → new``. ``problems`` are (message, hint), and
+    ``states`` says of each what kind of trouble it is (``DocumentError.state``); empty for what is wrong with a source or a rule.
     """
 
     version: IndexVersion | None
@@ -54,6 +63,7 @@ class Ingested:
     names: Mapping[str, Sequence[str]]
     sources: Mapping[str, str]
     problems: tuple[tuple[str, str], ...]
+    states: tuple[str, ...]
     near_duplicates: tuple[tuple[str, ...], ...]
     superseded: tuple[tuple[str, str], ...]
     cost: Cost | None = None
@@ -76,13 +86,15 @@ def ingest(
     """Sync the index with the sources and record what it was made from. A mass change of readers has to be accepted.
 
     ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
-    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
+    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``. Where nothing
+    can be served any more, the version that is made holds nothing: what was live is not left live for want of something else.
     """
     directory = directory_of(project.folder, project.settings)
     named = origins(project.folder, project.settings, fetch=fetch, rules=directory.rules)
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
+    serving = _serving(project)
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
@@ -104,7 +116,7 @@ def ingest(
     problems = [*problems, *wrong]
     if strict and wrong:
         raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-    if not documents:
+    if not documents and not serving:
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
     readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
     version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
@@ -145,9 +157,17 @@ def _hide_gone(
     if live is None:
         return
     left = changes.gone_first(named, catalogue, emptied)
-    if left:
+    if left is not None:
         found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
         synced(project, readers.as_before(found, live.contents), "hide")
+
+
+def _serving(project: Project) -> bool:
+    """Return whether the live version holds any document."""
+    from groundtune.chunks import manifest
+
+    live = manifest.live(project.state / "index")
+    return live is not None and bool(live.contents)
 
 
 def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
@@ -224,10 +244,10 @@ def contexts_of(project: Project) -> Contexts | None:
 
 
 def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:
-    """Split what the live index does not hold as it is now, and count; vectors that are in the cache are counted all the same."""
+    """Split what the live index does not hold as it is now, and count; vectors and lines that are kept already count all the same."""
     from groundtune.chunks import manifest
     from groundtune.chunks.split import split
-    from groundtune.project.estimate import EMBEDDING_TOKENS_SECOND
+    from groundtune.project.estimate import EMBEDDING_TOKENS_SECOND, context_tokens
 
     live = manifest.live(project.state / "index")
     held = {} if live is None or live.embedder != project.embed.fingerprint else live.contents
@@ -237,14 +257,20 @@ def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:
         made = split(document, project.embed.count, **project.splitter)
         chunks += len(made)
         tokens += sum(chunk.tokens for chunk in made)
-    costs = project.settings.costs
-    here = project.settings.embed.use in ("minilm", "hashed")
+    settings, costs = project.settings, project.settings.costs
+    here = settings.embed.use in ("minilm", "hashed") and settings.chunks.context != "model"
+    money = (settings.embed.million or (costs.embedding_million if settings.embed.use in REMOTE else 0.0)) * tokens / 1e6
+    calls = chunks if settings.chunks.context == "model" else 0
+    if calls:
+        read, written = context_tokens(calls, tokens)
+        money += costs.prompt_million * read / 1e6 + costs.completion_million * written / 1e6
     return Cost(
         documents=len(new),
         chunks=chunks,
         tokens=tokens,
+        calls=calls,
         seconds=round(tokens / EMBEDDING_TOKENS_SECOND, 1) if here else None,
-        money=costs.embedding_million * tokens / 1e6 if project.settings.embed.use == "endpoint" else 0.0,
+        money=money,
         currency=costs.currency,
     )
 
@@ -267,6 +293,7 @@ def _result(
         names={**{kind: items for kind, items in names.items() if kind != "gone"}, **({"gone": gone} if gone else {})},
         sources={one.origin.name: "" if one.problem is None else one.problem.message for one in found.listed},
         problems=tuple((error.message, error.hint) for error in problems),
+        states=tuple(getattr(error, "state", "") for error in problems),
         near_duplicates=marks.duplicates,
         superseded=marks.superseded,
         cost=cost,

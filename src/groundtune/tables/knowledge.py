@@ -55,7 +55,7 @@ class SourceTable(Table):
     revision: str = Field("HEAD", description="branch, tag or commit (git)")
     query: str | None = Field(None, description="SELECT whose rows are documents (sql)")
     columns: dict[str, str] = Field(
-        default_factory=dict, description="what the rows' columns are: name, text, and title, format, readers, stamp; others are metadata"
+        default_factory=dict, description="what the rows' columns are: name, text, and title, format, readers; others are metadata"
     )
     options: dict[str, str] = Field(default_factory=dict, description="what else the plug-in takes, as texts; $NAME reads the environment")
     match: list[str] = Field(default_factory=list, description="take only names that one of these patterns matches (docs/**, *.md)")

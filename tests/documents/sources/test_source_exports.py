@@ -166,8 +166,15 @@ def test_jira_csv_with_columns_of_one_name(tmp_path: Path) -> None:
             ["S", "KB-1", "text", "01/Mar/26;bo;first; part", "02/Mar/26;ana;second", ""],
         ]
     )
-    text = read_all(jira(tmp_path, out.getvalue(), name="t.csv"))["KB-1.md"]
+    text = read_all(jira(tmp_path, out.getvalue(), name="t.csv", options={"comments": "public"}))["KB-1.md"]
     assert b"first; part" in text and b"second" in text  # type: ignore[operator]
+    # The file does not say which of them Jira keeps from most people.
+    found = by_name(jira(tmp_path, out.getvalue(), name="t.csv", options={"internal_readers": "agents"}))
+    assert b"first" not in found["KB-1.md"].read() and b"first" in found["KB-1.internal.md"].read()
+    assert found["KB-1.internal.md"].readers == {"agents"}
+    assert "nobody is named who reads them" in str(read_all(jira(tmp_path, out.getvalue(), name="t.csv"))["KB-1.internal.md"])
+    with pytest.raises(SourceError, match="expected internal or public"):
+        jira(tmp_path, out.getvalue(), name="t.csv", options={"comments": "all"})
 
 
 @pytest.mark.parametrize(
@@ -295,7 +302,7 @@ def test_links_and_encrypted_files_in_an_archive_are_told(tmp_path: Path) -> Non
 
 
 def test_a_bomb_is_unpacked_no_further_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundtune.documents.sources.exports.MOST_BYTES", 1000)
+    monkeypatch.setattr("groundtune.documents.load.MOST_BYTES", 1000)
     zipped(tmp_path / "space.zip", {"a.html": b"0" * 2_000_000, "b.html": "<p>b"})
     raw = bytearray((tmp_path / "space.zip").read_bytes())
     at = raw.find(b"PK\x01\x02")

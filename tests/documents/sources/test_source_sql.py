@@ -123,3 +123,52 @@ def test_a_password_is_not_told(folder: Path) -> None:
 def test_readers_that_are_no_groups_are_refused(written: object) -> None:
     with pytest.raises(DocumentError):
         readers_in("x", written)
+
+
+def test_rows_of_postgres_with_its_own_types(postgres: str, tmp_path: Path) -> None:
+    """A real server: arrays and JSON of readers, UUIDs and times as names and metadata, a cursor that streams, and nothing written."""
+    psycopg = pytest.importorskip("psycopg")
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA kb")
+        connection.execute("CREATE TABLE kb.articles (id uuid PRIMARY KEY, body text, teams text[], more jsonb, at timestamptz)")
+        connection.execute(
+            "INSERT INTO kb.articles VALUES (%s, 'The crane.', '{support,it''s}', '[\"hr\"]', '2026-03-02 10:00+00'), "
+            "(%s, 'The quay.', '{}', NULL, NULL), (%s, 'The buoy.', NULL, '[]', NULL)",
+            ["00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b", "00000000-0000-0000-0000-00000000000c"],
+        )
+    url = postgres.replace("postgresql://", "postgresql+psycopg://", 1)
+    columns = {"name": "id", "text": "body", "readers": "teams", "at": "at"}
+    query = "SELECT id, body, teams, more, at FROM kb.articles WHERE body LIKE 'The %' AND id::text <> ''"
+    items = by_name(opened(tmp_path, url=url, query=query, columns=columns))
+    one, two = items["00000000-0000-0000-0000-00000000000a.txt"], items["00000000-0000-0000-0000-00000000000b.txt"]
+    assert (one.read(), one.readers, two.readers, two.metadata) == (b"The crane.", {"support", "it's"}, frozenset(), {})
+    assert one.metadata["at"].startswith("2026-03-02")
+    assert "NULL" in str(read_all(opened(tmp_path, url=url, query=query, columns=columns))["00000000-0000-0000-0000-00000000000c.txt"])
+    by_json = by_name(opened(tmp_path, url=url, query=query, columns={**columns, "readers": "more"}))
+    assert by_json["00000000-0000-0000-0000-00000000000a.txt"].readers == {"hr"}
+    for hostile in (
+        "WITH x AS (DELETE FROM kb.articles RETURNING *) SELECT * FROM x",
+        "SELECT set_config('x.y', pg_sleep(9)::text, true) AS id",
+    ):
+        with pytest.raises(SourceError, match="read-only|statement timeout|DECLARE CURSOR"):
+            read_all(opened(tmp_path, url=url, query=hostile, columns=columns, timeout_seconds=0.3))
+    assert len(read_all(opened(tmp_path, url=url, query=query, columns=columns))) == 3
+
+
+def test_members_of_groups_from_postgres(postgres: str, tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    from groundtune.access.sql import members
+    from groundtune.errors import ConfigError
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE people (login text, team text); INSERT INTO people VALUES ('ana', 'hr'), ('ana', 'x'), ('bo', NULL)"
+        )
+    url = postgres.replace("postgresql://", "postgresql+psycopg://", 1)
+    found = members(url, "SELECT login, team FROM people ORDER BY 1, 2", tmp_path, timeout=5, most=9)
+    assert found.groups == {"ana": ("hr", "x"), "bo": ()} and "writer" not in found.read_from
+    with pytest.raises(ConfigError, match="read-only"):
+        members(url, "WITH x AS (DELETE FROM people RETURNING *) SELECT * FROM x", tmp_path, timeout=5, most=9)
+    with pytest.raises(ConfigError, match="statement timeout"):
+        members(url, "SELECT 'ana', pg_sleep(9)::text", tmp_path, timeout=0.3, most=9)

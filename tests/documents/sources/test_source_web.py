@@ -95,6 +95,21 @@ def test_pages_are_named_after_their_paths_and_know_their_address(server: Server
     assert "Type it." in documents["document:box/guide/install.html"].text
 
 
+def test_an_old_page_is_read_by_the_encoding_that_its_header_names(server: Server) -> None:
+    server.sitemap("/old.html", "/wrong.html", "/new.html", "/old.txt")
+    server.page("/old.html", "<p>Größe</p>".encode("latin-1"), "text/html; charset=ISO-8859-1")
+    server.page("/wrong.html", "<p>Größe</p>".encode(), "text/html; charset=ISO-8859-1")
+    server.page("/new.html", "<p>Größe</p>".encode("latin-1"))
+    server.page("/old.txt", "Größe".encode("latin-1"), "text/plain; charset=windows-1252")
+    found = synced(Catalogue(None), origin(opened(server)))
+    assert {item.source: item.text for item in documents_of(found).values()} == {
+        "box/old.html": "Größe",
+        "box/wrong.html": "Größe",
+        "box/old.txt": "Größe",
+    }
+    assert found.counts["failed"] == 1, "a page that is not what it says it is"
+
+
 def test_a_page_cannot_name_its_own_readers(server: Server) -> None:
     server.sitemap("/a.html")
     server.page("/a.html", b'<html><head><meta name="readers" content="everyone"></head><body><p>text</p></body></html>')

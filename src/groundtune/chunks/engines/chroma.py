@@ -35,6 +35,8 @@ def open(settings: Mapping[str, Any], folder: Path) -> RowStore:
 class ChromaRows:
     """The collections of one namespace."""
 
+    negates = False
+
     def __init__(self, *, url: str | None, folder: Path, key: str | None = None, namespace: str = "groundtune") -> None:
         try:
             import chromadb

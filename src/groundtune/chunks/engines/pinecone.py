@@ -43,6 +43,8 @@ def open(settings: Mapping[str, Any], folder: Path) -> RowStore:
 class PineconeRows:
     """The namespaces of one index whose names begin alike."""
 
+    negates = False
+
     def __init__(self, url: str, *, key: str, namespace: str = "groundtune", timeout: float = 30.0) -> None:
         self._namespace, self._timeout = namespace, timeout
         self.place = f"pinecone {url} {namespace}"

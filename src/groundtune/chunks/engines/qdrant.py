@@ -36,6 +36,8 @@ def open(settings: Mapping[str, Any], folder: Path) -> RowStore:
 class QdrantRows:
     """The collections of one namespace."""
 
+    negates = True
+
     def __init__(
         self, *, url: str | None, folder: Path, key: str | None = None, namespace: str = "groundtune", timeout: float = 30.0
     ) -> None:
@@ -125,4 +127,5 @@ class QdrantRows:
             must.append(models.FieldCondition(key="born", range=models.Range(lte=where.at)))
             must.append(models.FieldCondition(key="died", range=models.Range(gt=where.at)))
         must += [models.FieldCondition(key=field, match=models.MatchAny(any=list(values))) for field, values in where.any_of()]
-        return models.Filter(must=must)
+        without = [models.FieldCondition(key="labels", match=models.MatchAny(any=list(where.without)))] if where.without else None
+        return models.Filter(must=must, must_not=without)

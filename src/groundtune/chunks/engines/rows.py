@@ -1,6 +1,6 @@
 """What a vector database has to do for Groundtune: keep rows by key, change one number in them, and find them by a few conditions.
 
-    Where(groups=("support",), at=7, labels=("version=5",))
+    Where(groups=("support",), at=7, labels=(("version=5",),))
       Qdrant    must: readers any of, born ≤ 7, died > 7, labels = version=5
       Chroma    {"$and": [{"readers": {"$contains": "support"}}, {"born": {"$lte": 7}}, …]}
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from groundtune.chunks.engines.words import words_of
 from groundtune.chunks.index import from_kept, kept, labels, search_text
+from groundtune.chunks.words import spaced
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -34,20 +35,22 @@ Payload = dict[str, Any]
 class Where:
     """What a row has to be. ``groups`` is ``None`` only where the writer looks at its own rows; empty groups see nothing.
 
-    ``at``: born by then, and not died. ``labels``: all of them. ``documents``, ``ids`` and ``words``: one of them.
+    ``at``: born by then, and not died. ``labels``: of each set one. ``without``: none of these labels. ``documents``, ``ids`` and
+    ``words``: one of them.
     """
 
     groups: tuple[str, ...] | None
     at: int | None = None
-    labels: tuple[str, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
+    without: tuple[str, ...] = ()
     documents: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
     words: tuple[str, ...] | None = None
 
     def any_of(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the conditions of the kind "the field has one of these"; the permission last."""
-        for label in self.labels:
-            yield "labels", (label,)
+        for one_of in self.labels:
+            yield "labels", one_of
         named = {"document_id": self.documents, "chunk_id": self.ids, "words": self.words, "readers": self.groups}
         yield from ((field, values) for field, values in named.items() if values is not None)
 
@@ -66,9 +69,13 @@ class Row:
 
 
 class Rows(Protocol):
-    """A database. What a call wrote is found by the next, from any process."""
+    """A database. What a call wrote is found by the next, from any process.
+
+    ``negates``: whether it can be asked for rows ``without`` labels, in the same query; one that cannot is never handed any.
+    """
 
     place: str
+    negates: bool
 
     def has(self, table: str) -> bool:
         """Return whether there is such a table."""
@@ -129,7 +136,7 @@ def payload_of(chunk: Chunk, born: int, of: int) -> Payload:
         "document_hash": chunk.document_hash,
         "ordinal": chunk.ordinal,
         "text": chunk.text,
-        "search_text": text,
+        "search_text": spaced(text),
         "begin": chunk.start,
         "finish": chunk.end,
         "heading_path": json.dumps(chunk.heading_path),

@@ -18,9 +18,10 @@ from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks import store as stores
 from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
-from groundtune.chunks.index import Hit, equalities, labels, sayable
+from groundtune.chunks.index import Hit, sayable, wanted
 from groundtune.chunks.store import Held, Readers, by_document, held_of, stamp
-from groundtune.errors import StaleIndex
+from groundtune.chunks.words import spaced
+from groundtune.errors import InputError, StaleIndex
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RowStore:
         """Open a version for searching."""
         mark = self._mark(table, tag)
         at, total = int(mark["ordinal"]), int(mark["part_of"])
-        return RowIndex(self.database, table, lambda: at, lambda: total)
+        return RowIndex(self.database, table, lambda: at, lambda: total, fixed=True)
 
     def held(self, table: str, tag: str) -> dict[str, Held]:
         """Read what a version holds."""
@@ -198,10 +199,11 @@ class RowDraft:
 
 
 class RowIndex:
-    """The rows of one version, or of the draft."""
+    """The rows of one version (``fixed``), or of the draft."""
 
-    def __init__(self, rows: Rows, table: str, at: Callable[[], int], total: Callable[[], int]) -> None:
-        self._rows, self._table, self._at, self._total = rows, table, at, total
+    def __init__(self, rows: Rows, table: str, at: Callable[[], int], total: Callable[[], int], *, fixed: bool = False) -> None:
+        self._rows, self._table, self._at, self._total, self._fixed = rows, table, at, total, fixed
+        self._known: frozenset[str] | None = None
 
     def count(self) -> int:
         """Return how many chunks there are, hidden ones included."""
@@ -209,13 +211,16 @@ class RowIndex:
 
     def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25: in the database where it does that, else over the rows that hold a word of the text and may be seen."""
-        asked = sorted(set(words_of(text.encode("utf-8", "replace").decode())))
+        plain = text.encode("utf-8", "replace").decode()
+        asked = sorted(set(words_of(plain)))
         where = self._where(allowed, filter)
         if where is None or not asked:
             return []
         native = getattr(self._rows, "keyword", None)
         if native is not None:
-            hits = [Hit(name, score) for name, score in native(self._table, " ".join(asked), where, limit)]
+            # As it was asked: how letters are folded is the database's own affair.
+            said = "".join(letter if letter.isprintable() else " " for letter in spaced(plain))
+            hits = [Hit(name, score) for name, score in native(self._table, said, where, limit)]
             return sorted(hits, key=lambda hit: (-hit.score, hit.id))
         found = self._rows.find(self._table, replace(where, words=tuple(asked)))
         return ranked(((row.payload["chunk_id"], row.payload["search_text"]) for row in found), asked, self._total(), limit)
@@ -244,10 +249,25 @@ class RowIndex:
 
     def _where(self, allowed: Predicate, filter: Filter | None) -> Where | None:
         """Return the asker's filter and permission as a condition; ``None`` where nothing can meet it."""
-        groups, wanted = tuple(sayable(sorted(allowed.groups))), labels(equalities(filter, self._rows.place))
-        if not groups or len(sayable(wanted)) < len(wanted):
+        groups, labels = tuple(sayable(sorted(allowed.groups))), wanted(filter, self._labels)
+        if not groups or labels is None:
             return None
-        return Where(groups=groups, at=self._at(), labels=tuple(wanted))
+        if labels.none and not self._rows.negates:
+            raise InputError(
+                f"the filter asks for what is not {' or '.join(labels.none)}, which {self._rows.place} cannot be asked",
+                "name the values that are wanted (version=4|5), or take the engine lance, pgvector or qdrant",
+            )
+        return Where(groups=groups, at=self._at(), labels=labels.some, without=labels.none)
+
+    def _labels(self) -> frozenset[str]:
+        """Return the labels that there are, for a range: read from all rows, once for a version. What may be seen is asked after that."""
+        if self._known is not None:
+            return self._known
+        rows = self._rows.find(self._table, Where(groups=None, at=self._at()))
+        found = frozenset(label for row in rows for label in row.payload.get("labels") or ())
+        if self._fixed:
+            self._known = found
+        return found
 
 
 def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

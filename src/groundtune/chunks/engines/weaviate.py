@@ -45,6 +45,8 @@ def open(settings: Mapping[str, Any], folder: Path) -> RowStore:
 class WeaviateRows:
     """The classes of one namespace."""
 
+    negates = False
+
     def __init__(self, url: str, *, key: str | None = None, namespace: str = "groundtune", timeout: float = 30.0) -> None:
         self._namespace = namespace
         self.place = f"weaviate {url} {namespace}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from groundtune.chunks.index import Hit
+from groundtune.chunks.words import words
 
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in their order: runs of letters and digits, without case, not stemmed."""
-    return [word for word in re.findall(r"\w+", text.casefold()) if len(word) <= 200]
+    """Return the words of a text in their order, in any script, without case, not stemmed."""
+    return [word for word in words(text) if len(word) <= 200]
 
 
 def ranked(texts: Iterable[tuple[str, str]], asked: Sequence[str], total: int, limit: int) -> list[Hit]:
@@ -23,16 +23,16 @@ def ranked(texts: Iterable[tuple[str, str]], asked: Sequence[str], total: int, l
     Frequencies and the mean length are those of the given texts, which the asker may see: an order tells nothing about hidden ones.
     """
     counted = {name: Counter(words_of(text)) for name, text in texts}
-    sizes = {name: sum(words.values()) for name, words in counted.items()}
+    sizes = {name: sum(counts.values()) for name, counts in counted.items()}
     mean = sum(sizes.values()) / len(sizes) if sizes else 1.0
     worth = {}
     for word in asked:
-        holders = sum(word in words for words in counted.values())
+        holders = sum(word in counts for counts in counted.values())
         worth[word] = math.log(1 + (max(total, len(counted)) - holders + 0.5) / (holders + 0.5))
     hits = []
-    for name, words in counted.items():
+    for name, counts in counted.items():
         length = K1 * (1 - B + B * sizes[name] / mean)
-        score = sum(worth[word] * words[word] * (K1 + 1) / (words[word] + length) for word in worth if word in words)
+        score = sum(worth[word] * counts[word] * (K1 + 1) / (counts[word] + length) for word in worth if word in counts)
         if score > 0:
             hits.append(Hit(name, score))
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:limit]

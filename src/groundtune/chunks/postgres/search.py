@@ -14,9 +14,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import Filter, Predicate
-from groundtune.chunks.index import Hit, equalities, from_kept, labels, sayable
+from groundtune.chunks.index import Hit, from_kept, sayable, wanted
 from groundtune.chunks.postgres.connect import Connections
 from groundtune.chunks.postgres.tables import ALIVE, named
+from groundtune.chunks.words import spaced
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ EF_SEARCH, MOST_SCANNED = 400, 200_000
 MOST_CONDITIONS = 256
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
 
-_VISIBLE = """born <= %(at)s AND died > %(at)s AND metadata @> %(labels)s::text[] AND readers && %(groups)s::text[]"""
-_DRAFT = """died = %(alive)s AND metadata @> %(labels)s::text[] AND readers && %(groups)s::text[]"""
+# Of ``{further}`` there is one condition for each set of labels of which a row has to have one; the permission comes last.
+_ASKED = "metadata @> %(labels)s::text[]{further} AND NOT (metadata && %(without)s::text[]) AND readers && %(groups)s::text[]"
+_VISIBLE = f"born <= %(at)s AND died > %(at)s AND {_ASKED}"
+_DRAFT = f"died = %(alive)s AND {_ASKED}"
+_LABELS = """
+SELECT DISTINCT label FROM {table}, unnest(metadata) AS label WHERE {visible} AND split_part(label, '=', 1) = ANY(%(names)s::text[])
+"""
 _EXACT = "SELECT id, -(vector <#> %(vector)s::vector) FROM {table} WHERE {visible} ORDER BY 2 DESC, 1 LIMIT %(limit)s"
 _NEAR = "SELECT id, -(vector <#> %(vector)s::vector) FROM {table} WHERE {visible} ORDER BY vector <#> %(vector)s::vector LIMIT %(limit)s"
 _WORDS = """
@@ -80,7 +86,8 @@ class PostgresIndex:
         self._timeout = timeout
         self._exact_rows = exact_rows
         self._words = words
-        self._permitted: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], int] = OrderedDict()
+        self._permitted: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        self._held: OrderedDict[tuple[Any, ...], list[str]] = OrderedDict()
         self._lock = Lock()
 
     def count(self) -> int:
@@ -92,7 +99,7 @@ class PostgresIndex:
         given = self._given(allowed, filter)
         if given is None or not text.strip():
             return []
-        asked = text.encode("utf-8", "replace").decode().replace("\0", " ")
+        asked = spaced(text.encode("utf-8", "replace").decode().replace("\0", " "))
         if self._words is not None:
             given.update(text=asked, words=self._words, limit=limit)
             return [Hit(name, float(score)) for name, score in self._ask(_BM25, given)]
@@ -124,14 +131,33 @@ class PostgresIndex:
     def _given(self, allowed: Predicate, filter: Filter | None) -> dict[str, Any] | None:
         """Return what the asker's condition needs; ``None`` where nothing can meet it."""
         groups = sayable(sorted(allowed.groups))
-        wanted = labels(equalities(filter, "pgvector"))
-        if not groups or len(sayable(wanted)) < len(wanted):
+        asks = wanted(filter, lambda: self._labels(groups, sayable(filter or {})))
+        if not groups or asks is None:
             return None
-        return {"groups": groups, "labels": wanted, "at": self._at, "alive": ALIVE}
+        alone = [labels[0] for labels in asks.some if len(labels) == 1]
+        several = [list(labels) for labels in asks.some if len(labels) > 1]
+        given = {"groups": groups, "labels": alone, "without": list(asks.none), "at": self._at, "alive": ALIVE}
+        return given | {f"some{number}": labels for number, labels in enumerate(several)}
+
+    def _labels(self, groups: list[str], names: list[str]) -> list[str]:
+        """Return the labels of these names that are on rows that may be seen; remembered for a version, which never changes."""
+        key = (tuple(groups), tuple(names))
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        given = {"groups": groups, "labels": [], "without": [], "at": self._at, "alive": ALIVE, "names": names}
+        found = [row[0] for row in self._ask(_LABELS, given)] if groups else []
+        if self._at is not None:
+            with self._lock:
+                self._held[key] = found
+                while len(self._held) > MOST_CONDITIONS:
+                    self._held.popitem(last=False)
+        return found
 
     def _rows_permitted(self, given: Mapping[str, Any]) -> int:
         """Return how many rows may be seen, counted no further than it matters; remembered for a version, which never changes."""
-        key = (tuple(given["groups"]), tuple(given["labels"]))
+        key = tuple((name, tuple(value)) for name, value in sorted(given.items()) if isinstance(value, list))
         with self._lock:
             if key in self._permitted:
                 self._permitted.move_to_end(key)
@@ -149,9 +175,10 @@ class PostgresIndex:
         """Run a query in a transaction that has said for whom it reads."""
         from psycopg import sql
 
+        further = "".join(f" AND metadata && %({name})s::text[]" for name in sorted(given) if name.startswith("some"))
         whole = sql.SQL(query).format(
             table=self._table,
-            visible=sql.SQL(_DRAFT if self._at is None else _VISIBLE),
+            visible=sql.SQL((_DRAFT if self._at is None else _VISIBLE).format(further=further)),
             **({"k1": sql.Literal(K1 + 1), "k": sql.Literal(K1), "b": sql.Literal(B)} if query is _WORDS else {}),
         )
 

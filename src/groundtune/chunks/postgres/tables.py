@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from groundtune.chunks.index import kept, labels, search_text
+from groundtune.chunks.words import spaced
 from groundtune.errors import StorageError
 from groundtune.types import Chunk
 
@@ -86,7 +87,7 @@ def named(namespace: str, table: str) -> sql.Identifier:
 
 def row_of(chunk: Chunk, vector: np.ndarray) -> list[Any]:
     """Return a chunk and its vector (d,) as the values of ``COLUMNS``, in their order."""
-    text = search_text(chunk)
+    text = spaced(search_text(chunk))
     return [
         chunk.id,
         chunk.document_id,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.documents.decode import decode
-from groundtune.documents.load import HINT, MOST_BYTES
+from groundtune.documents.load import HINT, MOST_BYTES, most_bytes, too_large
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
 
 MOST_EXPORT = 1_000_000_000  # bytes of a JSON or CSV export
@@ -64,14 +64,13 @@ def entries(source: str, path: Path, *, most_items: int, part: Callable[[], byte
     found = []
     for info in infos:
         name = info.filename.replace("\\", "/")
-        problem = ""
+        told: DocumentError | None = None
         if info.flag_bits & 0x1:
-            problem = "is encrypted"
+            told = DocumentError(f"{path}!/{name}: is encrypted", HINT, state="encrypted")
         elif stat.S_ISLNK(info.external_attr >> 16):
-            problem = "is a link"
-        elif info.file_size > MOST_BYTES:
-            problem = f"{info.file_size:,} bytes; at most {MOST_BYTES:,} are read"
-        told = DocumentError(f"{path}!/{name}: {problem}", HINT) if problem else None
+            told = DocumentError(f"{path}!/{name}: is a link", HINT, state="unsupported")
+        elif info.file_size > most_bytes(name):
+            told = too_large(f"{path}!/{name}", name, info.file_size)
         found.append(Entry(name=name, stamp=f"{info.CRC:08x}-{info.file_size}", read=_reading(path, info, part), problem=told))
     return found
 
@@ -82,11 +81,11 @@ def _reading(path: Path, info: zipfile.ZipInfo, part: Callable[[], bytes] | None
         try:
             with zipfile.ZipFile(path if part is None else io.BytesIO(part())) as archive, archive.open(info) as stream:
                 # What the archive says of a size is a claim: never more than the limit is unpacked.
-                raw = stream.read(MOST_BYTES + 1)
+                raw = stream.read(most_bytes(info.filename) + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise DocumentError(f"{shown}: cannot be unpacked: {error}", HINT) from None
-        if len(raw) > MOST_BYTES:
-            raise DocumentError(f"{shown}: more than {MOST_BYTES:,} bytes", HINT)
+        if len(raw) > most_bytes(info.filename):
+            raise too_large(shown, info.filename)
         return raw
 
     return read

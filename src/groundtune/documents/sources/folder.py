@@ -18,7 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from groundtune.documents.load import HINT, MOST_BYTES
+from groundtune.documents.load import HINT, most_bytes, too_large
 from groundtune.errors import DocumentError, SourceError
 
 __all__ = ["Folder", "Item", "Once", "Source", "open"]
@@ -148,8 +148,8 @@ class Folder:
                 )
             if not stat.S_ISREG(found.st_mode):
                 raise DocumentError(f"{path}: is no regular file", HINT)
-            if found.st_size > MOST_BYTES:
-                raise DocumentError(f"{path}: {found.st_size:,} bytes; at most {MOST_BYTES:,} are read", HINT.replace("mend", "split"))
+            if found.st_size > most_bytes(name):
+                raise too_large(path, name, found.st_size)
         except DocumentError as error:
             return Item(name=name, read=refused(error))
         except FileNotFoundError:

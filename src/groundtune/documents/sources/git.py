@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from groundtune.documents.load import HINT, MOST_BYTES
+from groundtune.documents.load import HINT, most_bytes, too_large
 from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, SourceError
 
@@ -92,10 +92,10 @@ class Repository:
             problem = "is a submodule; name its repository as a source of its own"
         elif mode == "120000":
             problem = "is a link; files are read where they are"
-        elif int(size) > MOST_BYTES:
-            problem = f"{int(size):,} bytes; at most {MOST_BYTES:,} are read"
+        elif int(size) > most_bytes(name):
+            return Item(name=name, read=refused(too_large(shown, name, int(size))))
         if problem:
-            return Item(name=name, read=refused(DocumentError(f"{shown}: {problem}", HINT)))
+            return Item(name=name, read=refused(DocumentError(f"{shown}: {problem}", HINT, state="unsupported")))
 
         def read() -> bytes:
             raw = self._git(place, "cat-file", "blob", blob)

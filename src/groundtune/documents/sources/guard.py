@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from groundtune.access.addresses import is_public, resolve
+from groundtune.documents.load import MOST_BYTES
 from groundtune.errors import DocumentError, SourceError
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ HINT = "type: groundtune ingest"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a server answered: the status, the type without its parameters, and the whole body."""
+    """What a server answered: the status, the type without its parameters, the whole body, and the encoding that its header names."""
 
     status: int
     content_type: str
     body: bytes
+    charset: str | None = None
 
 
 class Guard:
@@ -44,14 +46,12 @@ class Guard:
         *,
         allow_private: bool = False,
         timeout: float = 30.0,
-        most_bytes: int = 40_000_000,
         resolver: Callable[[str, int], list[str]] = resolve,
     ) -> None:
         self.host = host
         self.port = port
         self.allow_private = allow_private
         self.timeout = timeout
-        self.most_bytes = most_bytes
         self.resolver = resolver
 
     def allows(self, url: str) -> SplitResult:
@@ -68,10 +68,10 @@ class Guard:
             raise DocumentError(f"{url[:200]}: is not on {self.host}:{self.port}; only the sitemap's own host is read", HINT)
         return parts
 
-    def get(self, url: str, *, allowed: Callable[[str], bool] = lambda url: True) -> Reply:
+    def get(self, url: str, *, most: int = MOST_BYTES, allowed: Callable[[str], bool] = lambda url: True) -> Reply:
         """Fetch a URL, following redirects within the host. Raises ``DocumentError`` for what is refused, ``SourceError`` for what fails.
 
-        ``allowed`` is asked for every URL on the way. Statuses are not judged.
+        ``most`` is how many bytes may come; ``allowed`` is asked for every URL on the way. Statuses are not judged.
         """
         import httpx
 
@@ -82,7 +82,7 @@ class Guard:
                 if not allowed(url):
                     raise DocumentError(f"{url[:200]}: robots.txt does not allow it to be read", "leave it out, or ask the site's owner")
                 try:
-                    reply, target = self._one(client, url, parts, deadline)
+                    reply, target = self._one(client, url, parts, deadline, most)
                 except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
                     raise SourceError(f"{url[:200]}: cannot be fetched: {type(error).__name__}: {str(error)[:200]}", HINT) from None
                 if target is None:
@@ -90,7 +90,7 @@ class Guard:
                 url = urljoin(url, target)
         raise DocumentError(f"{url[:200]}: more than {MOST_REDIRECTS} redirects", HINT)
 
-    def _one(self, client: httpx.Client, url: str, parts: SplitResult, deadline: float) -> tuple[Reply, str | None]:
+    def _one(self, client: httpx.Client, url: str, parts: SplitResult, deadline: float, most: int) -> tuple[Reply, str | None]:
         port = parts.port or PORTS[parts.scheme]
         addresses = self.resolver(self.host, port)
         if not addresses:
@@ -111,11 +111,11 @@ class Guard:
             body = bytearray()
             for piece in response.iter_bytes():
                 body += piece
-                if len(body) > self.most_bytes:
-                    raise DocumentError(f"{url[:200]}: more than {self.most_bytes:,} bytes", HINT)
+                if len(body) > most:
+                    raise DocumentError(f"{url[:200]}: more than {most:,} bytes", HINT, state="too large")
                 if time.monotonic() > deadline:
                     raise SourceError(f"{url[:200]}: took more than {self.timeout:g} s", HINT)
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Reply(status=response.status_code, content_type=kind, body=bytes(body)), None
+            return Reply(status=response.status_code, content_type=kind, body=bytes(body), charset=response.charset_encoding), None
         finally:
             response.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.access.sql import GUARDS, READS, located, said
-from groundtune.documents.load import HINT, MOST_BYTES
+from groundtune.documents.load import HINT, most_bytes, too_large
 from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, MissingExtra, SourceError
 
@@ -124,10 +124,8 @@ class Rows:
         if text is None:
             return Item(name=full, read=refused(DocumentError(f"{self.name}/{full}: the row has no text", HINT)))
         raw = bytes(text) if isinstance(text, bytes | bytearray | memoryview) else str(text).encode("utf-8", "surrogateescape")
-        if len(raw) > MOST_BYTES:
-            return Item(
-                name=full, read=refused(DocumentError(f"{self.name}/{full}: {len(raw):,} bytes; at most {MOST_BYTES:,} are read", HINT))
-            )
+        if len(raw) > most_bytes(full):
+            return Item(name=full, read=refused(too_large(f"{self.name}/{full}", full, len(raw))))
         try:
             readers = None if "readers" not in self.columns else readers_in(f"{self.name}/{full}", value("readers"))
         except DocumentError as error:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from groundtune.documents.load import HINT, MOST_BYTES
+from groundtune.documents.load import most_bytes, too_large
 from groundtune.documents.sources.folder import Item, refused
-from groundtune.errors import DocumentError, MissingExtra, SourceError
+from groundtune.errors import MissingExtra, SourceError
 
 STAMPS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
 TIMES = ("LastModified", "mtime", "updated", "last_modified", "created")
@@ -77,8 +77,8 @@ class Storage:
     def _item(self, system: Any, path: str, name: str, about: Mapping[str, Any]) -> Item:
         size = int(about.get("size") or 0)
         shown = f"{self.url.rstrip('/')}/{name}"
-        if size > MOST_BYTES:
-            return Item(name=name, read=refused(DocumentError(f"{shown}: {size:,} bytes; at most {MOST_BYTES:,} are read", HINT)))
+        if size > most_bytes(name):
+            return Item(name=name, read=refused(too_large(shown, name, size)))
         mark = next((str(about[key]) for key in STAMPS if about.get(key)), "")
         time = next((str(about[key]) for key in TIMES if about.get(key)), "")
         stamp = f"{mark}-{size}" if mark else f"{time}-{size}" if time else ""
@@ -88,8 +88,8 @@ class Storage:
                 raw = bytes(system.cat_file(path))
             except Exception as error:
                 raise SourceError(f"{shown}: cannot be fetched: {_said(error)}", "type: groundtune ingest") from None
-            if len(raw) > MOST_BYTES:
-                raise DocumentError(f"{shown}: {len(raw):,} bytes; at most {MOST_BYTES:,} are read", HINT)
+            if len(raw) > most_bytes(name):
+                raise too_large(shown, name, len(raw))
             return raw
 
         return Item(name=name, stamp=stamp, read=read, shown=shown)

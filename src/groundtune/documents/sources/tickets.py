@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,19 @@ def open_zendesk(settings: Mapping[str, Any], folder: Path) -> Export:
 
 
 def open_jira(settings: Mapping[str, Any], folder: Path) -> Export:
-    """Open a Jira export. ``options."level.NAME"`` names who reads the tickets of a security level; groups of comments are readers."""
+    """Open a Jira export. ``options."level.NAME"`` names who reads the tickets of a security level; groups of comments are readers.
+
+    A CSV does not say which comments are restricted, so all of them are internal notes, unless ``options.comments`` is ``public``.
+    """
     path = path_of(settings, folder)
-    read = _jira_csv if path.suffix.lower() == ".csv" else _jira_json
-    return Export(settings, folder, path, read)
+    if path.suffix.lower() != ".csv":
+        return Export(settings, folder, path, _jira_json)
+    said = settings["options"].get("comments", "internal")
+    if said not in ("internal", "public"):
+        raise SourceError(
+            f"source {settings['name']}: options.comments is {said!r}; expected internal or public", "correct its [[sources]] table"
+        )
+    return Export(settings, folder, path, partial(_jira_csv, public=said == "public"))
 
 
 class Export:
@@ -111,7 +121,8 @@ class Export:
         if not groups:
             told = DocumentError(
                 f"{self.name}/{name}: internal notes, and nobody is named who reads them",
-                'add options = { internal_readers = "agents" } to its [[sources]] table',
+                'add options = { internal_readers = "agents" } to its [[sources]] table; or comments = "public", where a CSV of Jira has no'
+                " restricted comments",
             )
             return Item(name=name, read=refused(told))
         return self._item(name, ticket, remarks, groups, described=False)
@@ -246,17 +257,17 @@ def _jira_json(source: str, path: Path) -> Iterator[Ticket]:
         )
 
 
-def _jira_csv(source: str, path: Path) -> Iterator[Ticket]:
+def _jira_csv(source: str, path: Path, *, public: bool) -> Iterator[Ticket]:
     for row in rows(source, path):
         first = {name: cells[0] for name, cells in row.items()}
         if "issue key" not in first:
             raise SourceError(f"source {source}: {path}: has a row without Issue key", "export it again with the column Issue key")
         remarks = []
         for cell in row.get("comment", []):
-            # "date;author;text", and a fourth part between them where Jira says who may read it.
+            # "date;author;text"; who may read it is not in the file, and a text may hold semicolons.
             parts = cell.split(";", 2)
             at, by, text = parts if len(parts) == 3 else ("", "", cell)
-            remarks.append(Remark(by=by.strip(), at=at.strip(), text=text))
+            remarks.append(Remark(by=by.strip(), at=at.strip(), text=text, readers=None if public else "internal"))
         yield Ticket(
             key=_key(source, first["issue key"]),
             title=first.get("summary", ""),

@@ -18,10 +18,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 from xml.parsers import expat
 
 from groundtune import plugins
-from groundtune.documents.load import HINT, LOADERS
+from groundtune.documents.decode import decode
+from groundtune.documents.load import HINT, LOADERS, most_bytes
 from groundtune.documents.sources import robots
 from groundtune.documents.sources.folder import Item, refused
-from groundtune.documents.sources.guard import AGENT, PORTS, Guard
+from groundtune.documents.sources.guard import AGENT, PORTS, Guard, Reply
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
 
 MOST_SITEMAP_BYTES = 50 * 1024 * 1024  # https://www.sitemaps.org/protocol.html, unpacked
@@ -87,7 +88,7 @@ class Site:
             seen.add(url)
             if len(seen) > MOST_SITEMAPS:
                 raise SourceError(f"source {self.name}: more than {MOST_SITEMAPS} sitemaps", "name one of them as its url")
-            reply = self.guard.get(url, allowed=self._rules.allows)
+            reply = self.guard.get(url, most=MOST_SITEMAP_BYTES, allowed=self._rules.allows)
             if reply.status != 200:
                 raise SourceError(
                     f"source {self.name}: {url} was answered with {reply.status}", "correct its url, then type: groundtune ingest"
@@ -116,7 +117,7 @@ class Site:
         if pause > 0:
             time.sleep(pause)
         self._asked = time.monotonic()
-        reply = self.guard.get(url, allowed=self._rules.allows)
+        reply = self.guard.get(url, most=most_bytes(name), allowed=self._rules.allows)
         if reply.status in (404, 410):
             raise DocumentError(f"{url}: is in the sitemap, and was answered with {reply.status}", "correct the sitemap")
         if reply.status != 200:
@@ -126,6 +127,14 @@ class Site:
             raise DocumentError(f"{url}: is {reply.content_type}, and its name says that it is a page", HINT)
         if not is_page and reply.content_type in PAGES:
             raise DocumentError(f"{url}: is a page, and its name says that it is {PurePosixPath(name).suffix}", HINT)
+        return _as_utf8(url, reply) if reply.charset and (is_page or reply.content_type.startswith("text/")) else reply.body
+
+
+def _as_utf8(url: str, reply: Reply) -> bytes:
+    """Return a text in UTF-8: of an old page often the header alone says how it is encoded. What that does not fit stays as it is."""
+    try:
+        return decode(Path(url), reply.body, declared=reply.charset).encode()
+    except DocumentError:
         return reply.body
 
 
