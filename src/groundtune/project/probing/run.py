@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.chunks import holding, manifest
+from groundtune.decisions.drill import mentions
 from groundtune.errors import StateError
 from groundtune.files import fingerprint, write_atomic, write_lines
 from groundtune.probes import tally
@@ -76,9 +77,11 @@ def key_of(project: Project, tools: Mapping[str, Tools]) -> str:
     """Return the fingerprint of all that the probes' answers depend on."""
     content = project.content
     index = _index(project)
+    # What was probed before there was this switch stays probed.
+    table = {name: value for name, value in project.settings.probes.model_dump().items() if name != "fill" or value}
     return fingerprint(
         VERSION,
-        project.settings.probes.model_dump(),
+        table,
         project.settings.project.seed,
         content.documents_fingerprint,
         content.split_fingerprint("train"),
@@ -338,14 +341,22 @@ def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[st
     """Return what still holds the forgotten document: where, how much, and how it goes."""
     assert plan.forgotten is not None  # noqa: S101
     document = plan.forgotten.document
-    rows = [("live index, by search", f"{found.still} of {found.sentences} searches", "ingest hides what is gone before it reads anything")]
+    searched = f"{found.still} of {found.sentences} searches, {found.before} before"
+    rows = [("the copy's index after forgetting, by search", searched, "ingest hides what is gone before it reads anything")]
     older = [version for version in project.index_versions() if document.id in version.contents]
     rows.append(("index versions that are kept", str(len(older)), "groundtune index gc; a rollback to one of them brings it back"))
     rows.append(
         ("stored answers that show it", str(_stored(project, document)), "they are in the ledger and the runs' folders until removed")
     )
-    pages = sum(document.id.removeprefix("document:") in path.read_text(encoding="utf-8", errors="replace") for path in _pages(project))
-    rows.append(("pages of decisions that quote it", str(pages), "remove the pages, or keep them where only its readers come"))
+    name = document.id.removeprefix("document:")
+    pages = sum(mentions(path.read_text(encoding="utf-8", errors="replace"), name) for path in _pages(project))
+    rows.append(
+        (
+            "pages of decisions made before this one that quote it",
+            str(pages),
+            "remove the pages, or keep them where only its readers come; the page of this decision may be one more",
+        )
+    )
     for name, version in versions.items():
         if version is not None:
             count = _rows_on(project, version, {document.id})
