@@ -20,7 +20,9 @@ MEASURED = Measured([*passing("tuned", 0.6), estimate("citation", "tuned", 0.0, 
 
 
 def told(arm: Arm, rubric: Any = RUBRIC, **needs: Any) -> str:
-    return against(advise(NeedsTable(**needs)), arm, MEASURED, rubric)
+    found = against(advise(NeedsTable(**needs)), arm, MEASURED, rubric)
+    assert found is None or found.caution.startswith("it goes against what was stated as needed (")
+    return found.text if found else ""
 
 
 def test_a_need_that_the_arm_that_won_cannot_meet_is_told_with_what_was_measured_and_the_gate_that_is_missing() -> None:

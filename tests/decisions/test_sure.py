@@ -12,6 +12,7 @@ from groundtune.decisions.rubric import Gate
 from groundtune.decisions.rule import choose
 from groundtune.decisions.sure import close_gates, how_sure, intolerable, thousand
 from groundtune.decisions.weigh import Measured
+from groundtune.decisions.wording import Told
 
 ROWS = [*passing("rag", 0.5), *passing("hybrid", 0.7), *pairs({"rag": 0.5, "hybrid": 0.7}, 0.001)]
 
@@ -30,7 +31,9 @@ def test_a_gate_that_holds_by_the_mean_alone_is_said_and_one_that_holds_for_sure
 def test_every_arm_is_held_against_what_is_not_tolerated_and_none_seen_is_not_none() -> None:
     rows = [replace(item, low=0.0, high=0.03) if item.metric == "leak" else item for item in ROWS]
     reasons = " ".join(decided(rows).reasons)
-    assert "The failure that is not tolerated is leak (a mean of at most 0): rag 0.00 (0.00 to 0.03, n = 100); hybrid 0.00" in reasons
+    assert "The failure that is not tolerated is leak (a mean of at most 0): rag, hybrid each 0.00 (0.00 to 0.03, n = 100)." in reasons
+    apart = [replace(item, high=0.05) if (item.metric, item.arm) == ("leak", "rag") else item for item in rows]
+    assert "rag 0.00 (0.00 to 0.05, n = 100); hybrid 0.00 (0.00 to 0.03, n = 100)." in " ".join(decided(apart).reasons)
     assert "a true rate of up to 0.03 is not ruled out" in reasons
 
 
@@ -121,3 +124,17 @@ def test_groups_and_warnings_of_estimates_are_said_where_the_decision_rests_on_t
     assert not any("chrf" in line for line in rests)
     twice = [replace(item, reason="few sources") if item.metric in ("token_f1", "valid_json") else item for item in passing("rag", 0.5)]
     assert "Few sources (token_f1 of rag and 1 more)." in decided(twice).assumptions
+
+
+def test_what_else_to_mind_stands_in_the_headline_and_its_sentence_right_after_what_is_not_tolerated() -> None:
+    told = (
+        Told(text="It leads by refusing.", caution="its lead is on refusals"),
+        Told(text="It costs 3."),
+        Told(text="So.", caution="so it is"),
+    )
+    decision = decided(ROWS, told=told)
+    assert decision.sure.endswith(" Mind that its lead is on refusals; and that so it is.")
+    place = decision.reasons.index("It leads by refusing.")
+    assert decision.reasons[place : place + 3] == ("It leads by refusing.", "It costs 3.", "So.")
+    assert any(line.startswith("The failure that is not tolerated") for line in decision.reasons[:place])
+    assert "Mind" not in decided(ROWS).sure

@@ -14,7 +14,7 @@ from groundtune.decisions.rubric import Gate, Rubric
 from groundtune.decisions.rule import Chosen, beats, choose
 from groundtune.decisions.sure import close_gates, how_sure, intolerable, takes
 from groundtune.decisions.weigh import FORMAT, Measured, format_pairs, order
-from groundtune.decisions.wording import chance, worded
+from groundtune.decisions.wording import Told, chance, worded
 from groundtune.scores.metrics import METRICS, metric_named
 from groundtune.scores.pairing import groups_of
 from groundtune.scores.probed import PROBED
@@ -41,12 +41,12 @@ def decide(
     looks: int = 1,
     asked: Asked = "test",
     supersedes: str | None = None,
-    told: Sequence[str] = (),
+    told: Sequence[Told] = (),
 ) -> Decision:
     """Apply the rubric. ``arms`` are all that were to be compared; ``not_run`` maps those that did not run to the reason.
 
     ``estimates`` are those of ``weigh``; ``looks`` is how often the locked set that was ``asked`` was looked at, this time included. The
-    ``told`` are sentences that the rule knows nothing of and a reader has to know first; they come right after its own first ones. The
+    ``told`` is what the rule knows nothing of and a reader has to know first; it comes right after its own first sentences. The
     id is ``decision:draft`` until ``record.write`` numbers it. Raises what is wrong with the rubric.
     """
     wrong = rubric.problems()
@@ -62,7 +62,7 @@ def decide(
         choice=chosen.choice,
         fallback=chosen.fallback,
         primary=rubric.primary,
-        sure=how_sure(chosen, measured, rubric),
+        sure=how_sure(chosen, measured, rubric, [item.caution for item in told if item.caution]),
         reasons=tuple(_reasons(chosen, measured, rubric, arms, ran, silent, currency, told)),
         estimates=tuple(estimates),
         not_covered=(*not_covered, *_not_covered(chosen, measured, rubric, silent)),
@@ -85,7 +85,7 @@ def _reasons(
     ran: Sequence[str],
     silent: Mapping[str, str],
     currency: str,
-    told: Sequence[str],
+    told: Sequence[Told],
 ) -> list[str]:
     """Return the reasons as sentences: the verdict, what is not tolerated, what was told, who failed what, the format, what it takes."""
     primary = rubric.primary
@@ -114,7 +114,7 @@ def _reasons(
     else:
         said.append(f"None of the {len(ran)} arms that ran passes every gate.")
     said += intolerable(measured, rubric, ran, chosen.choice)
-    said += told
+    said += [item.text for item in told]
     said += _failing(chosen, measured, primary)
     said += [f"{name} was not run: {why}." for name, why in silent.items()]
     said += format_reasons(measured, rubric, arms)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from groundtune.annex import Annex, Grid
 from groundtune.decisions.weigh import Measured
-from groundtune.decisions.wording import number, worded
+from groundtune.decisions.wording import Told, number, worded
 from groundtune.scores.estimate import compare, mean
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Score
@@ -66,7 +66,7 @@ def carried(
     *,
     smallest: float,
     seed: int,
-) -> str:
+) -> Told | None:
     """Return on which kind of question the lead of ``choice`` over ``rival`` is made, where it is made on one alone.
 
     That is where the lead on one kind is at least ``smallest``, and on the other below it. Nothing is returned otherwise, and where one
@@ -79,12 +79,13 @@ def carried(
         leads[kind] = Measured([compare(of_kind, primary, choice, rival, clusters, seed=seed)]).lead(primary, choice, rival)
     with_answer, without = leads[True].value, leads[False].value
     if with_answer is None or without is None or (with_answer >= smallest) == (without >= smallest):
-        return ""
+        return None
     made, other = ("to be refused", "that have an answer") if without >= smallest else ("that have an answer", "to be refused")
-    return (
+    text = (
         f"The lead of {choice} over {rival} is made on questions {made}: there it is {worded(leads[without < smallest])}; on those {other}"
         f" it is {worded(leads[without >= smallest])}, less than the {smallest:g} that matters."
     )
+    return Told(text=text, caution=f"its lead over {rival} is made on questions {made} alone")
 
 
 def _turned(

@@ -16,8 +16,13 @@ from groundtune.scores.pairing import LEVEL, groups_of
 from groundtune.types import Estimate
 
 
-def how_sure(chosen: Chosen, measured: Measured, rubric: Rubric) -> str:
-    """Return how sure the verdict is, and which part of it is not, in two sentences at most."""
+def how_sure(chosen: Chosen, measured: Measured, rubric: Rubric, cautions: Sequence[str] = ()) -> str:
+    """Return how sure the verdict is, which part of it is not, and what else to mind (``cautions``), in three sentences at most."""
+    mind = f" Mind that {'; and that '.join(cautions)}." if cautions else ""
+    return _how_sure(chosen, measured, rubric) + mind
+
+
+def _how_sure(chosen: Chosen, measured: Measured, rubric: Rubric) -> str:
     if chosen.choice is not None:
         return f"{_of_lead(chosen, chosen.choice, measured, rubric)} {_of_gates(chosen.choice, measured, rubric)}"
     if chosen.candidate is not None and chosen.best is not None:
@@ -71,7 +76,10 @@ def _by_mean_alone(gate: Gate, found: Estimate) -> bool:
 
 def intolerable(measured: Measured, rubric: Rubric, ran: Sequence[str], choice: str | None) -> list[str]:
     """Return how each arm does on the failure that is not tolerated, and how much of it the test set cannot rule out."""
-    told = [f"{name} {worded(measured.mean(rubric.intolerable, name))}" for name in ran]
+    alike: dict[str, list[str]] = {}
+    for name in ran:
+        alike.setdefault(worded(measured.mean(rubric.intolerable, name)), []).append(name)
+    told = [f"{', '.join(names)}{' each' if len(names) > 1 else ''} {text}" for text, names in alike.items()]
     if not told:
         return []
     said = [f"The failure that is not tolerated is {rubric.intolerable} (a mean of at most {rubric.intolerable_max:g}): {'; '.join(told)}."]

@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from groundtune.types import Estimate
 
 _MOST_DECIMALS = 8
 _NOTHING = 1e-13  # what is nearer to 0, or to another number, is rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Something that a rule does not look at and a reader has to know: a sentence, and for the headline a few words, if it is a caution."""
+
+    text: str
+    caution: str = ""
 
 
 def number(value: float) -> str:

@@ -32,6 +32,7 @@ from groundtune.decisions.needs.write import with_needs
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.rule import Chosen
 from groundtune.decisions.weigh import Measured
+from groundtune.decisions.wording import Told
 from groundtune.errors import GroundtuneError, InputError
 from groundtune.files import file_sha256, fingerprint, write_atomic
 from groundtune.project.estimate import tokens_in
@@ -208,14 +209,14 @@ def _tuning_seconds(project: Project, arms: Sequence[Arm], adapters: Mapping[str
 
 def beside(
     project: Project, chosen: Chosen, estimates: Sequence[Estimate], inputs: Mapping[str, str], not_run: Mapping[str, str]
-) -> tuple[tuple[Annex, ...], tuple[str, ...]]:
+) -> tuple[tuple[Annex, ...], tuple[Told, ...]]:
     """Return the sections of a decision, and the sentences of them that are told first.
 
     The sections: needs where any is stated, each audit, the costs with what was measured. The sentences: what the needs say against the arm
     that is shipped, and what it costs with everything.
     """
     found: list[Annex] = []
-    said: list[str] = []
+    said: list[Told] = []
     needs = project.settings.needs
     shipped = next((arm for arm in project.arms if arm.name == chosen.choice), None)
     measured = audits(project)
@@ -223,14 +224,14 @@ def beside(
         advised = advice(project)
         found.append(needs_section.section(needs, advised, project.settings.project.owner, approach_of(shipped) if shipped else None))
         rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
-        if shipped and (told := against(advised, shipped, Measured(estimates), rubric)):
-            said.append(told)
+        if shipped and (against_it := against(advised, shipped, Measured(estimates), rubric)):
+            said.append(against_it)
     found += [audit_section.section(item) for item in measured]
     named = [name for name in (chosen.choice, chosen.fallback) if name]
     spent = costs(project, estimates=estimates, adapters=_adapters(inputs), reference=named[0] if named else None)
     found.append(cost_report.section(spent, chosen.passing, sorted(not_run)))
     if told := cost_report.all_in(spent, named):
-        said.append(told)
+        said.append(Told(text=told))
     return tuple(found), tuple(said)
 
 

@@ -102,7 +102,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     by_kind, turned = mixed(evaluation.scores, rubric.primary, names, chosen.choice, answerable, clusters, **how)
     if chosen.choice and chosen.fallback:
         made = carried(evaluation.scores, rubric.primary, chosen.choice, chosen.fallback, answerable, clusters, **how)
-        told = (*([made] if made else []), *told)
+        told = (made, *told) if made else told
     draft = apply_rubric(
         estimates,
         rubric,

@@ -115,7 +115,7 @@ def _spoken_against(project: Project, needs: NeedsTable, changed: Collection[str
     rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
     said = against(only, shipped, Measured(latest.estimates), rubric)
     rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; {', '.join(sorted(changed))} does not"
-    return [f"{rests} enter into it.", *([said] if said else [])]
+    return [f"{rests} enter into it.", *([said.text] if said else [])]
 
 
 def _alike(one: Costed, other: Costed) -> bool:

@@ -15,7 +15,7 @@ from groundtune.decisions.needs.advise import Advice, answer_words
 from groundtune.decisions.needs.weights import NAMES, Option
 from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.weigh import Measured
-from groundtune.decisions.wording import worded
+from groundtune.decisions.wording import Told, worded
 from groundtune.types import Arm
 
 STRONG = -2  # the weight from which on an answer speaks against an approach enough to be told beside a verdict for it
@@ -35,14 +35,15 @@ def approach_of(arm: Arm) -> Option:
     return "rag" if arm.retrieves else "prompt"
 
 
-def against(advice: Advice, arm: Arm, measured: Measured, rubric: Rubric) -> str:
+def against(advice: Advice, arm: Arm, measured: Measured, rubric: Rubric) -> Told | None:
     """Return what the needs say against an arm, each with its reason and what was measured of it; nothing where they say nothing strong."""
     approach: Option = ("hybrid" if arm.adapter else "rag") if arm.whole_corpus else approach_of(arm)  # it is shown documents too
     gated = {gate.metric for gate in rubric.all_gates}
-    said, open_ = [], []
+    said, keys, open_ = [], [], []
     for point in advice.points:
         if point.weights.get(approach, 0) > STRONG:
             continue
+        keys.append(point.key)
         metrics = METRICS.get(point.key, ())
         found = next((item for name in metrics if (item := measured.mean(name, arm.name)).value is not None), None)
         shown = f"; measured: {found.metric} {worded(found)}" if found else ""
@@ -50,11 +51,14 @@ def against(advice: Advice, arm: Arm, measured: Measured, rubric: Rubric) -> str
         if metrics and not gated & set(metrics):
             open_.append(f"{point.key} ({metrics[0]})")
     if not said:
-        return ""
+        return None
     asked = f" No gate of the rubric asks for {', '.join(open_)}: add one, or take the need back, before this ships." if open_ else ""
     first = NAMES[advice.approach] if advice.approach != approach else ""
     other = f" By the needs alone it would be {first}." if first else ""
-    return f"The stated needs speak against {arm.name}: {'; '.join(said)}.{other}{asked}"
+    return Told(
+        text=f"The stated needs speak against {arm.name}: {'; '.join(said)}.{other}{asked}",
+        caution=f"it goes against what was stated as needed ({', '.join(keys)})",
+    )
 
 
 def _bare(reason: str) -> str:
