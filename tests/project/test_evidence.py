@@ -99,6 +99,19 @@ def test_a_decision_says_first_what_speaks_against_it_and_what_it_costs_and_whic
     assert found.same is True and found.differs == ()
 
 
+def test_decisions_that_differ_in_words_alone_are_told_as_such(project: gt.Project, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project.folder / "decisions"
+    [path] = folder.glob("0001-*.json")
+    row = json.loads(path.read_text())
+    (folder / path.name.replace("0001", "0002")).write_text(json.dumps({**row, "reasons": ["put otherwise"]}))
+    with pytest.raises(SystemExit):
+        main(["decide", "--compare", "0001", "0002", "-p", str(project.folder)])
+    assert "another build of groundtune put one of them into words" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["decide", "--compare", "0001", "0001", "-p", str(project.folder)])
+    assert "another build" not in capsys.readouterr().out
+
+
 def test_a_rubric_that_says_stop_is_decided_written_logged_and_worked_out_again(
     project: gt.Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

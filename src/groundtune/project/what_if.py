@@ -114,8 +114,8 @@ def _spoken_against(project: Project, needs: NeedsTable, changed: Collection[str
     only = replace(advised, points=tuple(point for point in advised.points if point.key in changed))
     rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
     said = against(only, shipped, Measured(latest.estimates), rubric)
-    rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; {', '.join(sorted(changed))} does not"
-    return [f"{rests} enter into it.", *([said.text] if said else [])]
+    rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; its numbers know nothing of a change of"
+    return [f"{rests} {', '.join(sorted(changed))}.", *([said.text] if said else [])]
 
 
 def _alike(one: Costed, other: Costed) -> bool:
