@@ -28,7 +28,7 @@ KEPT = ROOT / "docs" / "kept"
 RUN = "run.json"
 PAGE = 500_000  # bytes that a page may have to be kept
 PLACES = re.compile(r"(?<![\w.:/-])/(?:home|root|tmp|work|Users|var|opt|mnt|srv|private)/[\w.-]+|[A-Z]:\\\\?[\w.-]+")
-VERDICTS = {"ship": "ship {choice}", "can't tell": "can't tell yet", "none passes": "no arm passes"}
+VERDICTS = {"ship": "ship {choice}", "can't tell": "can't tell yet", "none passes": "no arm passes", "stop": "stop"}
 
 
 def keep(project_folder: Path, name: str, *, commands: Sequence[str], machine: str, number: str | None, kept: Path = KEPT) -> Decision:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from groundtune.errors import ConfigError, GroundtuneError, Problems
 from groundtune.tables import Settings, Table, TuningTable
+from groundtune.tables.evidence import LimitTable
 
 FILE = "groundtune.toml"
 PREFIX = "GROUNDTUNE__"
@@ -240,9 +241,11 @@ def _cross_check(path: Path, text: str, settings: Settings) -> Iterator[ConfigEr
     for number, source in enumerate(settings.sources):
         if source.name in [other.name for other in settings.sources[:number]]:
             yield problem(["sources", str(number), "name"], f"sources.{number}.name is {source.name!r}: two sources of one name")
-    for number, gate in enumerate(settings.rubric.gates):
-        if (gate.min is None) == (gate.max is None):
-            yield problem(["rubric", "gates", str(number)], f"rubric.gates.{number} ({gate.metric}): give either min or max")
+    limits: dict[str, Sequence[LimitTable]] = {"gates": settings.rubric.gates, "stop": settings.rubric.stop}
+    for part, gates in limits.items():
+        for number, gate in enumerate(gates):
+            if (gate.min is None) == (gate.max is None):
+                yield problem(["rubric", part, str(number)], f"rubric.{part}.{number} ({gate.metric}): give either min or max")
     for number, rule in enumerate(settings.gates):
         if (rule.at_least is None) == (rule.at_most is None):
             yield problem(["gates", str(number)], f"gates.{number} ({rule.metric}): give either at_least or at_most")

@@ -130,7 +130,7 @@ class Passage:
 
 # ── what is asked, and how it is answered ──
 
-Kind = Literal["answerable", "version", "forbidden", "refuse"]
+Kind = Literal["answerable", "version", "forbidden", "refuse", "out_of_scope", "adversarial"]
 Split = Literal["train", "dev", "test", "holdout"]
 Asked = Literal["test", "holdout"]  # the splits that decide
 HELD: tuple[Split, ...] = ("dev", "test", "holdout")  # the splits that nothing may be trained on
@@ -345,7 +345,7 @@ class Estimate:
     reason: str = ""
 
 
-Verdict = Literal["ship", "can't tell", "none passes"]
+Verdict = Literal["ship", "can't tell", "none passes", "stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +354,7 @@ class Decision:
 
     ``choice`` is the arm to ship, or ``None``. ``questions_needed`` is the number of further questions that would settle a
     "can't tell". ``inputs`` are the fingerprints of everything that went in; ``not_covered`` what nobody measured. ``sections`` is what
-    is known beside the evidence: needs, audit, costs.
+    is known beside the evidence: needs, audit, costs. ``sure`` says in a sentence or two how sure the verdict is, and of what not.
     """
 
     id: str
@@ -374,6 +374,7 @@ class Decision:
     inputs: Mapping[str, str]
     supersedes: str | None = None
     sections: tuple[Annex, ...] = ()
+    sure: str = ""
 
 
 # ── what is kept ──

@@ -138,6 +138,18 @@ def test_what_if_changes_recommendation_verdict_and_costs_and_writes_nothing(fol
     assert set(before) == {path for path in folder.rglob("*") if path.is_file() and "sqlite" not in path.name}
 
 
+def test_what_if_says_what_a_changed_need_says_against_the_arm_that_was_decided_on(folder: Path) -> None:
+    decided(folder)
+    at = ("-p", str(folder))
+    told = typed("decide", "--what-if", "documents=none", "knowledge=none", *at).stdout
+    assert "note: The verdict of decision:0001-rag was measured on the documents and questions as they were; its" in told
+    assert "a change of documents, knowledge." in told
+    assert "note: The stated needs speak against rag: knowledge = none (" in told and "documents = none (there is nothing to search" in told
+    fine = typed("decide", "--what-if", "churn=daily", *at).stdout
+    assert "a change of churn." in fine and "speak against" not in fine
+    assert "as they were" not in typed("decide", "--what-if", "label_hour=50", *at).stdout
+
+
 def test_what_if_says_so_where_nothing_hangs_on_it(folder: Path) -> None:
     assert "changes no arm's costs" in typed("decide", "--what-if", "tuning_hours=9", "-p", str(folder)).stdout
     assert "Nothing was decided yet" in typed("decide", "--what-if", "alpha=0.01", "-p", str(folder)).stdout

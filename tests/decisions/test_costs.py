@@ -15,8 +15,9 @@ from groundtune.decisions.costs import sheet as sheets
 from groundtune.decisions.costs.compare import MOST, cross, crossing, draws, line, month, month_range, swings
 from groundtune.decisions.costs.defaults import BY_NAME, DEFAULTS, GROUPS, HOURS_A_MONTH
 from groundtune.decisions.costs.gather import gather
-from groundtune.decisions.costs.report import AXES, costed, section
+from groundtune.decisions.costs.report import AXES, all_in, costed, section
 from groundtune.decisions.costs.spend import bill, trainings_a_month, values_of
+from groundtune.decisions.wording import number
 from groundtune.errors import ConfigError, Problems, UnknownName
 from groundtune.tables import NeedsTable, Settings
 from groundtune.types import Arm
@@ -320,3 +321,17 @@ def test_the_section_has_every_arm_every_number_with_its_source_and_the_same_as_
     assert "1 of " in "".join(made.lines) and made.lines[0].startswith("rag costs ") and "prompt is the cheapest arm" in made.lines[1]
     assert all(len(row) == len(grid.head) for grid in made.grids for row in grid.rows)
     assert costed(ARMS, inputs, currency="EUR", local=True, seed=7, reference="rag", count=60) == found
+
+
+def test_what_passes_is_told_from_what_is_cheapest_and_what_was_not_run_is_said() -> None:
+    found = costed(ARMS, sheets.defaults(), currency="EUR", local=True, seed=7, reference="hybrid", count=60)
+    lines = section(found, ["rag", "hybrid"], ["tuned"]).lines
+    assert "prompt is the cheapest arm" in lines[1]
+    assert lines[2].startswith("Of the arms that pass every gate, rag is the cheapest, at ")
+    assert lines[3] == "Not run, so of assumptions alone: tuned."
+    assert not any(line.startswith("Of the arms") for line in section(found, ["prompt", "rag"]).lines)
+    told = all_in(found, ["hybrid", "rag", "hybrid"])
+    spread = found.ranges["rag"]
+    assert told.startswith("All in, EUR a month for ") and told.count("hybrid") == 1
+    assert f"rag {number(found.bills['rag'].month)} ({number(spread.low)} to {number(spread.high)})" in told
+    assert "0 measured numbers" in told and all_in(found, ["nobody"]) == ""

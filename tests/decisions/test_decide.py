@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_estimates import ARMS, RUBRIC, decided, estimate, pair, pairs, passing
 
-from groundtune.decisions.decide import holds
 from groundtune.decisions.rubric import Gate
+from groundtune.decisions.rule import holds
 from groundtune.scores.estimate import questions_needed
 from groundtune.types import Estimate
 
@@ -107,7 +107,10 @@ def test_one_leak_keeps_the_best_arm_out_and_all_leaking_passes_none() -> None:
     rows = evidence({"rag": 0.5, "hybrid": 0.9}, p=0.001)
     leaking = [replace(item, value=0.01) if (item.metric, item.arm) == ("leak", "hybrid") else item for item in rows]
     assert decided(leaking).choice == "rag"
-    assert said(decided(leaking).flips, "hybrid, ahead by 0.40 in token_f1, comes to pass its one missed gate: leak at most 0")
+    assert said(
+        decided(leaking).flips,
+        r"hybrid, ahead by 0\.40 \(0\.36 to 0\.44, n = 100\) in token_f1, comes to pass its one missed gate: leak at most 0",
+    )
     everybody = [replace(item, value=0.01) if item.metric == "leak" else item for item in rows]
     decision = decided(everybody)
     assert (decision.verdict, decision.choice, decision.fallback) == ("none passes", None, None)
@@ -167,7 +170,9 @@ def test_flips_are_worked_out_from_the_evidence() -> None:
 def test_a_retrieving_choice_names_the_recall_at_which_it_loses() -> None:
     rows = evidence({"prompt": 0.30, "rag": 0.50}, p=0.001) + [estimate("evidence_recall", "rag", 0.8)]
     # 0.8 · (1 - (0.50 - 0.30 - 0.05) / 0.50) = 0.56
-    assert said(decided(rows).flips, r"evidence_recall of rag falls below 0\.56 \(now 0\.80\): prompt then takes")
+    assert said(
+        decided(rows).flips, r"evidence_recall of rag falls below 0\.56 \(now 0\.80 \(0\.76 to 0\.84, n = 100\)\): prompt then takes"
+    )
 
 
 def test_what_was_not_run_or_measured_is_said() -> None:
@@ -215,3 +220,36 @@ def test_properties_of_the_rule(hundredths: dict[str, int], leaking: set[str], d
         assert len(decision.flips) >= 2
         # Nobody that passes leads what is shipped by the smallest gain or more.
         assert max(means[name] for name in able) - means[decision.choice] < RUBRIC.smallest_gain + 1e-9
+
+
+STOP = replace(RUBRIC, stop=(Gate(metric="token_f1", min=0.4),))
+
+
+def test_a_rubric_that_was_agreed_on_beforehand_can_say_stop() -> None:
+    rows = [*passing("rag", 0.30), *passing("hybrid", 0.33), *pairs({"rag": 0.30, "hybrid": 0.33}, 0.4)]
+    assert decided(rows).verdict == "ship"
+    stopped = decided(rows, rubric=STOP)
+    assert (stopped.verdict, stopped.choice, stopped.fallback) == ("stop", None, None)
+    assert said(stopped.reasons, r"says to stop where every arm misses token_f1 at least 0\.4, interval and all; all 2 arms that ran do")
+    assert stopped.sure.startswith("Sure: each of the 2 arms") and said(stopped.flips, r"hybrid passes once token_f1 at least 0\.4")
+
+
+@pytest.mark.parametrize(
+    ("best", "verdict"), [(0.39, "none passes"), (0.41, "ship"), (None, "none passes")], ids=["may reach it", "reaches it", "not measured"]
+)
+def test_one_arm_that_may_reach_it_or_was_not_measured_stops_nothing(best: float | None, verdict: str) -> None:
+    values = {"rag": 0.30, "hybrid": 0.30 if best is None else best}
+    rows = [*passing("rag", 0.30), *passing("hybrid", best), *(pairs(values, 0.001) if best else [])]
+    assert decided(rows, rubric=STOP).verdict == verdict
+
+
+def test_the_worst_that_is_worth_going_on_for_may_be_a_most() -> None:
+    dear = replace(RUBRIC, stop=(Gate(metric="seconds_total", max=1.0),))
+    assert decided([*passing("rag", 0.5)], rubric=dear).verdict == "stop"
+    assert decided([*passing("rag", 0.5, seconds_total=0.5)], rubric=dear).verdict == "ship"
+
+
+def test_arms_that_miss_the_same_one_gate_are_told_in_one_sentence() -> None:
+    rows = [*passing("rag", 0.5, valid_json=0.2), *passing("rag-json", 0.5), *passing("hybrid", 0.5, valid_json=0.3)]
+    rows += pairs({"rag": 0.5, "rag-json": 0.5, "hybrid": 0.5}, 0.9)
+    assert said(decided(rows).reasons, r"^rag, hybrid do not pass: needed valid_json at least 0\.9, but it is 0\.20 .*; 0\.30 .*\.$")

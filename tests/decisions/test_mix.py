@@ -1,6 +1,6 @@
 import pytest
 
-from groundtune.decisions.mix import mixed
+from groundtune.decisions.mix import carried, mixed
 from groundtune.types import Score
 
 
@@ -63,3 +63,30 @@ def test_where_nobody_changes_places_nothing_is_said(values: dict[str, tuple[flo
 def test_a_test_set_of_one_kind_has_no_such_section() -> None:
     made, kinds = scores({"rag": (0.1, 0.1)}, refused=0)
     assert mixed(made, "token_f1", ["rag"], "rag", kinds, {}, smallest=0.05, seed=1) == (None, ())
+
+
+def test_a_lead_that_is_made_on_one_kind_alone_is_told_with_both_leads() -> None:
+    made, kinds = scores({"rag": (0.30, 0.1), "tuned": (0.32, 0.9)})
+    told = carried(made, "token_f1", "tuned", "rag", kinds, {}, smallest=0.05, seed=1)
+    assert told is not None
+    said = told.text
+    assert said.startswith("The lead of tuned over rag is made on questions to be refused: there it is 0.80 (0.")
+    assert "on those that have an answer it is 0.02 (-0." in said
+    assert "less than the 0.05 that matters" in said and said.count("n = 10") == 2
+    made, kinds = scores({"rag": (0.30, 0.5), "tuned": (0.62, 0.4)})
+    told = carried(made, "token_f1", "tuned", "rag", kinds, {}, smallest=0.05, seed=1)
+    assert told is not None
+    said = told.text
+    assert "made on questions that have an answer: there it is 0.32" in said and "on those to be refused it is -0.10" in said
+    assert told.caution == "its lead over rag is made on questions that have an answer alone"
+
+
+@pytest.mark.parametrize("values", [{"rag": (0.1, 0.1), "tuned": (0.3, 0.3)}, {"rag": (0.1, 0.1), "tuned": (0.12, 0.12)}])
+def test_a_lead_on_both_kinds_or_on_neither_is_no_such_thing(values: dict[str, tuple[float, float]]) -> None:
+    made, kinds = scores(values)
+    assert carried(made, "token_f1", "tuned", "rag", kinds, {}, smallest=0.05, seed=1) is None
+
+
+def test_a_kind_that_was_not_measured_says_nothing_of_where_a_lead_is_made() -> None:
+    made, kinds = scores({"rag": (0.1, 0.1), "tuned": (0.1, 0.9)}, refused=3)
+    assert carried(made, "token_f1", "tuned", "rag", kinds, {}, smallest=0.05, seed=1) is None

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from made_estimates import ARMS, decided, pairs, passing
 
 from groundtune.annex import Annex, Grid
-from groundtune.decisions.drill import Evidence, packed, unpacked
+from groundtune.decisions.drill import Evidence, mentions, packed, unpacked
 from groundtune.decisions.page import page
 from groundtune.types import Answer, Example, Score, Seconds
+from groundtune.types import Evidence as Evidence_
 
 EVIL = "</script><script>alert(1)</script>\u2028<!-- & \"'"
 LONG = Annex(title="Costs", grids=(Grid(head=("number", "source"), rows=tuple((f"row {n}", f"told {n}") for n in range(40)), title="All"),))
@@ -125,3 +126,24 @@ def test_paper_shows_what_the_screen_folds(tmp_path: Path) -> None:
     whole = " ".join(" ".join(texts).split())
     assert "told 39" in whole and "after Holm" in whole and "F1 of the words" in whole and "Question by question" not in whole
     assert "In one minute" in texts[0]
+
+
+def test_a_document_behind_a_page_is_found_though_no_search_in_the_file_finds_it() -> None:
+    evidence = behind()
+    [example] = evidence.examples
+    shown = replace(example, evidence=(Evidence_(document_id="document:hr/pay.md", quote="x", start=0, end=1),))
+    text = page(DECISION, replace(evidence, examples=[shown]))
+    assert "hr/pay.md" not in text and mentions(text, "hr/pay.md") and not mentions(text, "hr/leave.md")
+    assert mentions("<p>hr/pay.md</p>", "hr/pay.md") and not mentions("<p>nothing</p>", "hr/pay.md")
+    torn = re.sub(r'(id="data">).{40}', r"\1", text)
+    assert mentions(torn, "hr/leave.md")
+
+
+def test_the_page_says_how_sure_and_what_was_won_and_lost() -> None:
+    text = page(DECISION, behind())
+    assert f"<b>How sure</b> {DECISION.sure}" in text and "1, in 1 groups" in text
+    other = [replace(score, arm="hybrid", value=0.9) for score in behind().scores]
+    answers = {**behind().answers, "hybrid": [replace(answer, arm="hybrid") for answer in behind().answers["rag"]]}
+    told = page(DECISION, replace(behind(), scores=[*behind().scores, *other], answers=answers))
+    assert "Questions won and lost" in told and "better 1 · as good 0 · worse 0 (n = 1)" in told
+    assert "Questions won and lost" not in page(replace(DECISION, choice=None, fallback=None), behind())

@@ -61,9 +61,9 @@ def test_a_record_with_a_broken_section_is_refused(wrong: dict[str, Any]) -> Non
         record.from_row(row)
 
 
-def test_the_section_stands_in_the_markdown_between_flips_and_assumptions_without_markup_of_its_words() -> None:
+def test_the_section_stands_behind_the_first_page_of_the_markdown_without_markup_of_its_words() -> None:
     page = markdown(DECISION)
-    assert page.index("## What would flip it") < page.index("## Costs") < page.index("## What it rests on")
+    assert page.index("## What it does not cover") < page.index("\n---\n") < page.index("## Evidence") < page.index("## Costs")
     assert "| rag | 120 |" in page and "In EUR." in page and "<script" not in page
     assert not re.search(r"^## x", page, re.MULTILINE)
 

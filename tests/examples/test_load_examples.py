@@ -37,6 +37,8 @@ def test_a_document_may_be_named_with_or_without_its_prefix(tmp_path: Path) -> N
         ("version", "hana", "pay.md", "Salaries rise", True),
         ("forbidden", "cust", "pay.md", "Salaries rise", False),
         ("refuse", "cust", None, None, False),
+        ("out_of_scope", "cust", None, None, False),
+        ("adversarial", "cust", None, None, False),
     ],
 )
 def test_kinds(tmp_path: Path, kind: str, asker: str, document: str | None, quote: str | None, answerable: bool) -> None:
@@ -63,6 +65,7 @@ SLOT = {"document": "slots.md", "quote": "Cancel a slot"}
         ({"kind": "forbidden"}, "asker 'cust' may read all of its evidence"),
         ({"kind": "forbidden", "evidence": []}, "an example of kind forbidden needs the evidence that its asker may not read"),
         ({"kind": "refuse"}, "an example of kind refuse has no evidence"),
+        ({"kind": "adversarial"}, "an example of kind adversarial has no evidence"),
         ({"kind": "maybe"}, "kind is 'maybe'; known: answerable, version, forbidden, refuse"),
         ({"asker": "bob"}, "asker 'bob' is no principal; known: cust, hana"),
         ({"asker": ...}, "asker is missing"),

@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.errors import StateError
+from groundtune.files import plain
 from groundtune.probes.report import ArmFound, Count, Latency, Report, estimates, from_text, to_text
-from groundtune.probes.section import section
+from groundtune.probes.section import grids, section
 from groundtune.scores.probed import MEASURED
 from groundtune.scores.registry import find
 
@@ -99,3 +101,23 @@ def test_latency_is_by_the_nearest_rank_and_answers_a_second_by_the_slowest() ->
     four = Latency(callers=4, seconds=(1.0, 4.0, 2.0, 3.0))
     assert (four.quantile(0.5), four.quantile(0.95), four.rate) == (2.0, 4.0, 1.0)
     assert Latency(callers=1, seconds=()).quantile(0.5) is None and Latency(callers=1, seconds=()).rate is None
+
+
+def test_a_decision_names_rows_and_documents_and_says_no_word_of_them_and_the_terminal_does() -> None:
+    secret = "rag, q1: says '46 hours', which stands in a.md and in nothing that bo may read"
+    report = replace(made(leak=Count(hits=1, n=6)), said={"permission hits": (secret,), "deletion hits": ("rag, q2: says 'eight words'",)})
+    held = json.dumps(plain(section(report, "", ())))
+    assert "hours" not in held and "eight words" not in held
+    assert "Found in: rag, q1; what was said is in .groundtune/probes/k/report.json." in held
+    assert "Found in: rag, q2;" in held and "a.md" in held
+    shown = json.dumps(plain(grids(report, quoted=True)))
+    assert "36 hours" in shown and "46 hours" in shown and "eight words" in shown
+
+
+def test_no_percentile_is_given_of_so_few_and_no_interval_of_what_is_not_independent() -> None:
+    load, kinds = (next(grid for grid in grids(made()) if grid.title.startswith(name)) for name in ("Load", "By kind"))
+    assert load.rows[0][1:3] == ("0.50 s, 2.00 answers a second (n = 1)", "median 2.00 s, slowest 4.00 s, 1.00 answers a second (n = 4)")
+    many = replace(made().arms[0], load=(Latency(callers=20, seconds=tuple(float(n) for n in range(1, 21))),))
+    [row] = grids(replace(made(), arms=(many,)))[-1].rows
+    assert row[1] == "median 10.00 s, p95 19.00 s, 1.00 answers a second (n = 20)"
+    assert kinds.rows == (("plain order", "1 of 2"), ("link", "not measured: it reached no prompt")) and "no interval" in kinds.note

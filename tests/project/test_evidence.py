@@ -78,6 +78,59 @@ def test_metrics_on_demand_are_in_the_decision_with_their_signatures(project: gt
     ]
 
 
+def test_a_decision_says_first_what_speaks_against_it_and_what_it_costs_and_which_questions_it_lacks(project: gt.Project) -> None:
+    path = project.folder / "groundtune.toml"
+    path.write_text(path.read_text() + '\n[needs]\ncitations = "required"\nknowledge = "most"\nvolume = 5000\n')
+    decision = gt.open(project.folder).decide()
+    assert decision.choice == "prompt" and decision.sure
+    against, costs = (next(n for n, line in enumerate(decision.reasons) if line.startswith(start)) for start in ("The stated", "All in"))
+    intolerable = next(n for n, line in enumerate(decision.reasons) if line.startswith("The failure that is not tolerated"))
+    assert intolerable < against < costs < next(n for n, line in enumerate(decision.reasons) if line.startswith("What the answers alone"))
+    assert "speak against prompt: knowledge = most (" in decision.reasons[against]
+    assert (
+        "By the needs alone it would be RAG." in decision.reasons[against] and "No gate of the rubric asks for" in decision.reasons[against]
+    )
+    assert "EUR a month for 5,000 answers: prompt " in decision.reasons[costs]
+    owners = next(grid for item in decision.sections for grid in item.grids if grid.title == "Who owns it after launch")
+    assert [row[0] for row in owners.rows][:1] == ["examples"]  # prompt only: no documents to keep, no model to train again
+    assert any("test set is incomplete: it has no question marked as out_of_scope or adversarial" in line for line in decision.not_covered)
+    assert any("come in 5 groups" in line for line in decision.assumptions)
+    found = again.reproduce(gt.open(project.folder), decision.id)
+    assert found.same is True and found.differs == ()
+
+
+def test_decisions_that_differ_in_words_alone_are_told_as_such(project: gt.Project, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project.folder / "decisions"
+    [path] = folder.glob("0001-*.json")
+    row = json.loads(path.read_text())
+    (folder / path.name.replace("0001", "0002")).write_text(json.dumps({**row, "reasons": ["put otherwise"]}))
+    with pytest.raises(SystemExit):
+        main(["decide", "--compare", "0001", "0002", "-p", str(project.folder)])
+    assert "another build of groundtune put one of them into words" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["decide", "--compare", "0001", "0001", "-p", str(project.folder)])
+    assert "another build" not in capsys.readouterr().out
+
+
+def test_a_rubric_that_says_stop_is_decided_written_logged_and_worked_out_again(
+    project: gt.Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project.folder / "groundtune.toml"
+    path.write_text(path.read_text().replace("[probes]", '[[rubric.stop]]\nmetric = "chrf"\nmin = 0.99\n\n[probes]'))
+    opened = gt.open(project.folder)
+    opened.lock(relock=True)
+    decision = opened.decide()
+    assert decision.verdict == "stop" and decision.id.endswith("-stop")
+    text = (project.folder / "decisions" / f"{decision.id.removeprefix('decision:')}.md").read_text()
+    assert "# Stop" in text and "misses chrf at least 0.99" in text
+    with pytest.raises(SystemExit) as ended:
+        main(["decide", "-p", str(project.folder)])
+    assert ended.value.code == 1
+    assert "stop: no arm comes near enough" in capsys.readouterr().out
+    found = again.reproduce(gt.open(project.folder), decision.id)
+    assert found.same is True and found.differs == () and found.missing == ()
+
+
 def test_deciding_again_neither_decides_nor_looks_anew(project: gt.Project) -> None:
     looks = project.evaluate().looks
     first, second = project.decide(), project.decide()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from groundtune.decisions import compare, log
 from groundtune.errors import LockedError, NotComparable, StateError
 from groundtune.project import lock as locks
 from groundtune.project import reproduce as again
+from groundtune.project.check import missing
 
 KEPT = ("winch", "rope", "tide", "harbour")
 
@@ -152,3 +154,18 @@ def test_the_verbs_say_what_was_asked_and_how_often(project: gt.Project, capsys:
     assert json.loads(said("lock", "--json"))["holdout_looks"] == 1
     assert json.loads(said("check", "--json"))["counts"]["holdout"] >= 10
     said("decide", "--holdout", "--verify", code=2)
+
+
+def test_a_set_without_questions_to_be_refused_is_called_incomplete(project: gt.Project) -> None:
+    content = project.content
+    test = content.split("test")
+    assert missing(content, test) == [
+        "no question marked as out_of_scope or adversarial (kind): how arms take these is not told apart, if they are there"
+    ]
+    [only] = missing(content, [example for example in test if example.answerable])
+    assert only.startswith("no question that must be refused")
+    told = missing(content, [replace(example, kind="adversarial") if example.kind != "answerable" else example for example in test])
+    assert [line.split(" (")[0] for line in told] == ["no question on what its asker may not read", "no question marked as out_of_scope"]
+    marked = [*test, *(replace(test[0], kind=kind, answerable=False) for kind in ("out_of_scope", "adversarial"))]
+    assert missing(content, marked) == []
+    assert any("the test set is incomplete: it has no question marked" in line for line in project.check().warnings)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from test_ingest import make
 
 from groundtune import config
+from groundtune.errors import GroundtuneError
 from groundtune.files import fingerprint
-from groundtune.project.lock import present
+from groundtune.project.lock import present, rubric_print
 
 
 def test_a_switch_that_is_off_leaves_a_lock_as_it_was_and_one_that_is_on_does_not(tmp_path: Any) -> None:
@@ -22,3 +24,17 @@ def test_a_switch_that_is_off_leaves_a_lock_as_it_was_and_one_that_is_on_does_no
     assert present(content, settings)["arms"] == before
     told = settings.model_copy(update={"answers": settings.answers.model_copy(update={"tell_conflicts": True})})
     assert present(content, told)["arms"] != before
+
+
+def test_a_rubric_that_cannot_say_stop_is_locked_as_it_was_and_one_that_can_is_not(tmp_path: Any) -> None:
+    folder = make(tmp_path / "p")
+    settings = config.load(folder).settings
+    before = settings.rubric.model_dump()
+    assert before.pop("stop") == []
+    assert rubric_print(settings) == fingerprint(before)
+    path = folder / "groundtune.toml"
+    path.write_text(path.read_text() + '\n[[rubric.stop]]\nmetric = "token_f1"\nmin = 0.2\n')
+    assert rubric_print(config.load(folder).settings) != fingerprint(before)
+    path.write_text(path.read_text().replace("min = 0.2\n", ""))
+    with pytest.raises(GroundtuneError, match=r"rubric\.stop\.0 \(token_f1\): give either min or max"):
+        config.load(folder)

@@ -43,6 +43,8 @@ def compare(project: Project, first: str, second: str, as_json: bool) -> int:
     _print("Numbers beyond their old interval", [change for change in found.numbers if change.beyond])
     _print("Other numbers", [change for change in found.numbers if not change.beyond])
     _print("Said", found.said)
+    if found.said and not (found.outcome or found.causes or found.numbers):
+        say("  Inputs and numbers are the same, and what is said of them is not: another build of groundtune put one of them into words.")
     return 0
 
 

@@ -30,7 +30,7 @@ def command(folder: str, as_json: bool, shown: str | None, relock: bool) -> int:
 
 def exit_code(decision: Decision) -> int:
     """Return 1 where no arm passes the gates, which is a finding, not a failure of the program."""
-    return 1 if decision.verdict == "none passes" else 0
+    return 1 if decision.verdict in ("none passes", "stop") else 0
 
 
 def print_decision(project: Project, decision: Decision) -> None:
@@ -39,8 +39,11 @@ def print_decision(project: Project, decision: Decision) -> None:
         "ship": f"ship {decision.choice}",
         "can't tell": "can't tell yet",
         "none passes": "no arm passes the gates",
+        "stop": "stop: no arm comes near enough",
     }[decision.verdict]
     say(f"{decision.id}: {headline}" + (f"; fallback {decision.fallback}" if decision.fallback else ""))
+    if decision.sure:
+        say(f"  how sure: {decision.sure}")
     for reason in decision.reasons:
         say(f"  - {reason}")
     if decision.questions_needed:

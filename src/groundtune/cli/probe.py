@@ -21,7 +21,7 @@ def command(folder: str, as_json: bool, shown: str | None) -> int:
     if as_json:
         say_json(report)
         return 0
-    for made in grids(report):
+    for made in grids(report, quoted=True):
         grid(made)
     for name, why in report.not_run.items():
         say(f"{name}: not probed: {why}")

@@ -12,11 +12,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from groundtune.types import Answer, Arm, Document, Example, Score, Statement
+
+_DATA = re.compile(r'<script type="text/plain" id="data">([A-Za-z0-9+/=]*)</script>')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,22 @@ def packed(data: Mapping[str, Any]) -> str:
     """Return data as the page's script unpacks it; the same for the same data. No character of it can end a script."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode("utf-8"), compresslevel=9, mtime=0)).decode("ascii")
+
+
+def mentions(page: str, document: str) -> bool:
+    """Return whether a page shows a document's name, in its text or in the data behind its questions, which no search in the file finds.
+
+    Data that cannot be read counts as a page that does: what nobody can look into is not known to be free of it.
+    """
+    if document in page:
+        return True
+    held = _DATA.search(page)
+    if held is None:
+        return False
+    try:
+        return document in json.dumps(unpacked(held[1]), ensure_ascii=False)
+    except (ValueError, OSError, EOFError, zlib.error):
+        return True
 
 
 def unpacked(text: str) -> Any:

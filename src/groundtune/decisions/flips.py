@@ -12,7 +12,7 @@ from groundtune.scores.metrics import metric_named
 from groundtune.types import Arm, Estimate
 
 if TYPE_CHECKING:
-    from groundtune.decisions.decide import Chosen
+    from groundtune.decisions.rule import Chosen
 
 _MOST_GATES = 3
 
@@ -54,7 +54,8 @@ def _lead_signals(chosen: Chosen, choice: str, measured: Measured, rubric: Rubri
             ahead = measured.better(primary, name) - measured.better(primary, choice)
             if ahead >= gain:
                 now = worded(measured.mean(gates[0].metric, name))
-                said.append(f"{name}, ahead by {number(ahead)} in {primary}, comes to pass its one missed gate: {gates[0]} (now {now}).")
+                by = worded(measured.lead(primary, name, choice))
+                said.append(f"{name}, ahead by {by} in {primary}, comes to pass its one missed gate: {gates[0]} (now {now}).")
     if not said:
         said.append(f"Another arm, measured on the same questions, leads {choice} in {primary} by {gain:g} or more beyond chance.")
     return said
@@ -122,7 +123,8 @@ def _knowledge_signals(chosen: Chosen, choice: str, measured: Measured, rubric: 
         found = spare([name for name in chosen.passing if name != choice and not by_name[name].retrieves])
         if found:
             return [
-                f"evidence_recall of {choice} falls below {number(recall * (1 - found[1]))} (now {number(recall)}): {found[0]} then takes"
+                f"evidence_recall of {choice} falls below {number(recall * (1 - found[1]))} (now"
+                f" {worded(measured.mean('evidence_recall', choice))}): {found[0]} then takes"
                 " its place (taking what is not found as worth nothing)."
             ]
     return []

@@ -1,4 +1,10 @@
-"""A decision → one page of Markdown."""
+"""A decision → Markdown: what it takes to decide on a first page, and everything behind it below.
+
+# Ship tuned · owner, dates, fallback · how sure
+Reasons · What would flip it · What it rests on · What it does not cover
+---
+Evidence · sections (needs, costs, probes, …) · Inputs
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from groundtune.decisions import sections
 from groundtune.decisions.weigh import Measured
-from groundtune.decisions.wording import chance, number, worded
+from groundtune.decisions.wording import chance, together, worded
 from groundtune.errors import UnknownMetric
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Decision, Estimate
@@ -15,11 +21,12 @@ _SHOWN = ("leak", "refusal_right", "valid_json", "quote_found", "citation", "sec
 
 
 def markdown(decision: Decision) -> str:
-    """Return the page: verdict, measured, reasons, what would flip it, what it rests on and what it does not cover."""
+    """Return the page: verdict, how sure, reasons, what would flip it, what it rests on, what it does not cover; then what is behind it."""
     title = {
         "ship": f"Ship {decision.choice}",
         "can't tell": "Can't tell yet",
         "none passes": "No arm passes",
+        "stop": "Stop",
     }[decision.verdict]
     facts = [
         f"**Owner** {decision.owner}",
@@ -34,13 +41,16 @@ def markdown(decision: Decision) -> str:
     parts = [
         f"# {_plain(title)}",
         " · ".join(_plain(fact) for fact in facts),
+        f"**How sure** {_plain(decision.sure)}" if decision.sure else "",
         _section("Reasons", decision.reasons),
-        "## Evidence\n\n" + _means(decision),
-        _differences(decision),
         _section("What would flip it", decision.flips),
-        *(sections.markdown(item, _plain) for item in decision.sections),
         _section("What it rests on", decision.assumptions),
         _section("What it does not cover", decision.not_covered),
+        "---",
+        "Behind it: every number, and where it comes from.",
+        "## Evidence\n\n" + _means(decision),
+        _differences(decision),
+        *(sections.markdown(item, _plain) for item in decision.sections),
         "## Inputs\n\n" + "\n".join(f"- {_plain(name)}: `{value}`" for name, value in sorted(decision.inputs.items())),
     ]
     return f"<!-- {decision.id} -->\n\n" + "\n\n".join(part for part in parts if part) + "\n"
@@ -90,7 +100,7 @@ def _cell(estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return estimate.state
     factor = 1000 if estimate.metric == "cost" else 1
-    value, low, high = (number(factor * end) for end in (estimate.value, estimate.low, estimate.high))
+    value, low, high = together(factor * estimate.value, factor * estimate.low, factor * estimate.high)
     return f"{value} ({low}–{high}) n {estimate.n}"
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from groundtune.annex import Annex, Grid
-from groundtune.decisions.wording import number, worded
+from groundtune.decisions.weigh import Measured
+from groundtune.decisions.wording import Told, number, worded
 from groundtune.scores.estimate import compare, mean
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Score
@@ -53,6 +54,38 @@ def mixed(
     turned = tuple(text for text in said if text)
     lines = turned or (("No arm changes places with the chosen one between the two kinds.",) if choice else ())
     return Annex(title=TITLE, lines=lines, grids=(grid,)), turned
+
+
+def carried(
+    scores: Sequence[Score],
+    primary: str,
+    choice: str,
+    rival: str,
+    answerable: Mapping[str, bool],
+    clusters: Mapping[str, str],
+    *,
+    smallest: float,
+    seed: int,
+) -> Told | None:
+    """Return on which kind of question the lead of ``choice`` over ``rival`` is made, where it is made on one alone.
+
+    That is where the lead on one kind is at least ``smallest``, and on the other below it. Nothing is returned otherwise, and where one
+    kind was not measured.
+    """
+    kept = [score for score in scores if score.metric == primary and score.example_id in answerable and score.arm in (choice, rival)]
+    leads = {}
+    for kind in (True, False):
+        of_kind = [score for score in kept if answerable[score.example_id] is kind]
+        leads[kind] = Measured([compare(of_kind, primary, choice, rival, clusters, seed=seed)]).lead(primary, choice, rival)
+    with_answer, without = leads[True].value, leads[False].value
+    if with_answer is None or without is None or (with_answer >= smallest) == (without >= smallest):
+        return None
+    made, other = ("to be refused", "that have an answer") if without >= smallest else ("that have an answer", "to be refused")
+    text = (
+        f"The lead of {choice} over {rival} is made on questions {made}: there it is {worded(leads[without < smallest])}; on those {other}"
+        f" it is {worded(leads[without >= smallest])}, less than the {smallest:g} that matters."
+    )
+    return Told(text=text, caution=f"its lead over {rival} is made on questions {made} alone")
 
 
 def _turned(

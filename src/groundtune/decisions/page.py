@@ -13,11 +13,12 @@ from importlib.resources import files
 from groundtune.decisions import sections
 from groundtune.decisions.drill import Evidence, drill_down, packed
 from groundtune.decisions.plots import Difference, Point, forest, scatter
+from groundtune.decisions.wins import drawing, wins
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Arm, Decision, Estimate
 
-HEADLINES = {"ship": "Ship “{choice}”", "can't tell": "Can't tell yet", "none passes": "No arm passes the gates"}
-TONES = {"ship": "ship", "can't tell": "open", "none passes": "none"}
+HEADLINES = {"ship": "Ship “{choice}”", "can't tell": "Can't tell yet", "none passes": "No arm passes the gates", "stop": "Stop"}
+TONES = {"ship": "ship", "can't tell": "open", "none passes": "none", "stop": "none"}
 
 
 def page(decision: Decision, evidence: Evidence) -> str:
@@ -30,6 +31,7 @@ def page(decision: Decision, evidence: Evidence) -> str:
             _minute(decision),
             _table(decision, evidence, means),
             _differences(decision, evidence, pairs),
+            _wins(decision, evidence),
             _plots(decision, evidence, means),
             *(sections.html(item, evidence.curves.get(item.title, "")) for item in decision.sections),
             _provenance(decision, evidence),
@@ -56,8 +58,9 @@ def _list(items: Iterable[str], empty: str) -> str:
 
 def _header(decision: Decision, evidence: Evidence) -> str:
     headline = HEADLINES[decision.verdict].format(choice=decision.choice)
+    groups = len({example.split_group for example in evidence.examples})
     facts = {
-        "Questions": f"{len(evidence.examples)}{' (holdout)' if evidence.asked == 'holdout' else ''}",
+        "Questions": f"{len(evidence.examples)}{' (holdout)' if evidence.asked == 'holdout' else ''}, in {groups} groups",
         "Arms run": f"{len(evidence.answers)} of {len(evidence.arms)}",
         "Fallback": decision.fallback or "none",
         "Owner": decision.owner,
@@ -71,6 +74,7 @@ def _header(decision: Decision, evidence: Evidence) -> str:
         if decision.questions_needed is not None
         else ""
     )
+    sure = f"<p><b>How sure</b> {escape(decision.sure)}</p>" if decision.sure else ""
     relocked = (
         f'<p class="warn">The test set, the rubric or the arms were changed and locked again {evidence.relocked} time(s)'
         " before this decision.</p>"
@@ -79,7 +83,8 @@ def _header(decision: Decision, evidence: Evidence) -> str:
     )
     return (
         f"<header><h1>{escape(evidence.project)}: which way of answering to ship</h1>"
-        f'<p class="verdict {TONES[decision.verdict]}">{escape(headline)}</p>{needed}{relocked}<div class="facts">{shown}</div></header>'
+        f'<p class="verdict {TONES[decision.verdict]}">{escape(headline)}</p>{sure}{needed}{relocked}'
+        f'<div class="facts">{shown}</div></header>'
     )
 
 
@@ -180,6 +185,20 @@ def _differences(decision: Decision, evidence: Evidence, pairs: Sequence[Estimat
         "<details><summary>All comparisons as a table</summary><div class='scroll'><table><thead><tr><th>arms</th><th>metric</th>"
         "<th>difference</th><th>95 % interval</th><th>p / after Holm</th><th>n</th></tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div></details></section>"
+    )
+
+
+def _wins(decision: Decision, evidence: Evidence) -> str:
+    """Return, for the arm that is shipped or else that would be fallen back on, on how many questions it wins and loses."""
+    arm = decision.choice or decision.fallback
+    if arm is None:
+        return ""
+    drawn = drawing(wins(evidence.scores, decision.primary, arm, list(evidence.answers)), arm, decision.primary)
+    if not drawn:
+        return ""
+    return (
+        f"<section><h2>Questions won and lost</h2><p>On how many questions {escape(arm)} is better (green), as good (grey) and worse (red)"
+        f" in {escape(decision.primary)} than each other arm, whatever by how much.</p>{drawn}</section>"
     )
 
 

@@ -42,6 +42,7 @@ def from_row(row: Mapping[str, Any], where: str = "the record") -> Decision:
     if version != SCHEMA:
         raise StateError(f"{where}: has schema {version!r}; this version reads up to {SCHEMA}", "type: pip install --upgrade groundtune")
     lifted.setdefault("sections", [])  # records of schema 1 that were written before there were any
+    lifted.setdefault("sure", "")  # and before they said how sure they are
     try:
         _same_keys(lifted, Decision)
         estimates = tuple(_estimate(item) for item in lifted["estimates"])
@@ -101,7 +102,7 @@ def _numbered(folder: Path) -> list[tuple[Path, re.Match[str]]]:
 
 
 def _slug(decision: Decision) -> str:
-    told = {"ship": decision.choice or "ship", "can't tell": "cannot-tell", "none passes": "none-passes"}[decision.verdict]
+    told = {"ship": decision.choice or "ship", "can't tell": "cannot-tell", "none passes": "none-passes", "stop": "stop"}[decision.verdict]
     return re.sub(r"[^a-z0-9]+", "-", told.casefold()).strip("-") or "arm"
 
 

@@ -46,6 +46,7 @@ class Rubric:
     ``alpha`` bounds the chance of preferring a less simple arm that is no better. ``intolerable`` is the metric of which more than
     ``intolerable_max`` is never shipped. An arm that refuses more than ``refusals_max`` of the questions that it could answer is not
     shipped either: where many test questions must be refused, refusing all of them scores well. ``prefer`` lists the arms, simplest first.
+    ``stop`` are gates of which a miss by every arm, beyond doubt, means to stop.
     """
 
     primary: str = "token_f1"
@@ -58,6 +59,7 @@ class Rubric:
     prefer: tuple[str, ...] = ()
     resamples: int = 10_000
     assumptions: tuple[str, ...] = ()
+    stop: tuple[Gate, ...] = ()
 
     @classmethod
     def of(cls, table: RubricTable, prefer: Sequence[str]) -> Rubric:
@@ -73,6 +75,7 @@ class Rubric:
             prefer=tuple(prefer),
             resamples=table.resamples,
             assumptions=tuple(table.assumptions),
+            stop=tuple(Gate(metric=gate.metric, min=gate.min, max=gate.max) for gate in table.stop),
         )
 
     @property
@@ -83,7 +86,7 @@ class Rubric:
     @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The gates, the intolerable metric's first; that on needless refusals last, where the rubric has none of its own."""
-        found = (Gate(metric=self.intolerable, max=self.intolerable_max), *self.gates)
+        found = (Gate(metric=self.intolerable, max=self.intolerable_max), *self.gates, *self.stop)
         if any(gate.metric == REFUSALS for gate in found):
             return found
         return (*found, Gate(metric=REFUSALS, max=self.refusals_max, if_measured=True))
@@ -91,10 +94,11 @@ class Rubric:
     def problems(self) -> list[GroundtuneError]:
         """Return what is wrong with the rule, all at once: unknown metrics, gates out of range, a primary that cannot pair arms."""
         found: list[GroundtuneError] = []
-        for number, gate in enumerate(self.gates):
-            if (gate.min is None) == (gate.max is None):
-                found.append(ConfigError(f"rubric.gates.{number} ({gate.metric}): give either min or max", _HINT))
-        for name in dict.fromkeys([self.primary, self.intolerable, *(gate.metric for gate in self.gates)]):
+        for table, gates in (("gates", self.gates), ("stop", self.stop)):
+            for number, gate in enumerate(gates):
+                if (gate.min is None) == (gate.max is None):
+                    found.append(ConfigError(f"rubric.{table}.{number} ({gate.metric}): give either min or max", _HINT))
+        for name in dict.fromkeys([self.primary, self.intolerable, *(gate.metric for gate in (*self.gates, *self.stop))]):
             try:
                 metric_named(name)
             except GroundtuneError as error:

@@ -22,7 +22,7 @@ SAMPLES = 5
 LITTLE = 0.34  # share of an answer's facts that its documents hold, below which it is called unsupported
 LEAST_FACTS = 4
 RARE = 5
-REFUSED = ("refuse", "forbidden")
+REFUSED = ("refuse", "out_of_scope", "adversarial", "forbidden")
 
 Near = Callable[[Mapping[str, str]], Sequence[Sequence[str]]]
 

@@ -25,6 +25,7 @@ STATUSES: tuple[Status, ...] = ("approved", "draft", "rejected", "quarantined")
 PREFERENCES, RATINGS = "preferences.jsonl", "ratings.jsonl"
 TEXTS = ("id", "question", "asker", "split", "split_group")
 ANSWERABLE: tuple[Kind, ...] = ("answerable", "version")
+UNSUPPORTED: tuple[Kind, ...] = ("refuse", "out_of_scope", "adversarial")  # no document stands behind these
 AGAIN = "groundtune check"
 HINT = f"mend that line, then type: {AGAIN}"
 
@@ -190,8 +191,8 @@ class Checked:
             self.wrong.append("an example of kind forbidden needs the evidence that its asker may not read")
         elif self.kind == "forbidden" and not hidden and len(self.evidence) == len(rows) and asker is not None:
             self.wrong.append(f"asker {self.texts['asker']!r} may read all of its evidence: its kind should not be forbidden")
-        elif self.kind == "refuse" and rows:
-            self.wrong.append("an example of kind refuse has no evidence")
+        elif self.kind in UNSUPPORTED and rows:
+            self.wrong.append(f"an example of kind {self.kind} has no evidence")
 
     def example(self) -> Example:
         """Return the example; call it only where nothing is wrong."""

@@ -1,4 +1,8 @@
-"""A report of probes → the section of a decision: one table for each probe, arms down, every share with n and interval."""
+"""A report of probes → the section of a decision: one table for each probe, arms down, every share with n and interval.
+
+A decision is committed and read by people who may not read every document. So its tables name documents and rows, and hold no value of a
+changed fact and no words of an answer; those are in the report's own file and in the terminal of whoever runs the probes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ TITLE = "Probes"
 NEXT = "groundtune probe"
 _WILSON = "share (95 %, Wilson)"
 _MOST_SAID = 12
+_TAIL = 20  # answers from which on a 95th percentile is another one than the slowest
 
 
 def section(report: Report | None, why: str, gates: Sequence[str]) -> Annex:
@@ -32,12 +37,18 @@ def section(report: Report | None, why: str, gates: Sequence[str]) -> Annex:
     return Annex(title=TITLE, lines=tuple(lines), grids=tuple(grids(report)))
 
 
-def grids(report: Report) -> list[Grid]:
-    """Return the tables, for a decision and for the terminal."""
-    return [*_freshness(report), *_permission(report), *_deletion(report), *_injection(report), _load(report)]
+def grids(report: Report, *, quoted: bool = False) -> list[Grid]:
+    """Return the tables: for a decision without the words of documents and answers, or with them (``quoted``), for the terminal."""
+    return [
+        *_freshness(report, quoted),
+        *_permission(report, quoted),
+        *_deletion(report, quoted),
+        *_injection(report, quoted),
+        _load(report),
+    ]
 
 
-def _freshness(report: Report) -> list[Grid]:
+def _freshness(report: Report, quoted: bool) -> list[Grid]:
     rows = []
     for arm in report.arms:
         more = arm.more
@@ -53,51 +64,53 @@ def _freshness(report: Report) -> list[Grid]:
         )
     head = ("arm", f"says the new fact, {_WILSON}", "still says the old one", "neither", "search shows the new one", "to catch up")
     told = [
-        Grid(title="Freshness: facts in documents were changed", head=head, rows=tuple(rows), note=_joined(report, "freshness")),
+        Grid(title="Freshness: facts in documents were changed", head=head, rows=tuple(rows), note=_joined(report, "freshness", quoted)),
     ]
     if report.facts:
-        changed = tuple((name, old, new, files, str(rows_)) for name, old, new, files, rows_ in report.facts)
-        told.append(
-            Grid(title="The facts that were changed", head=("row", "old", "new", "changed in", "training rows on it"), rows=changed)
-        )
+        values = ("old", "new") if quoted else ()
+        changed = tuple((name, *((old, new) if quoted else ()), files, str(rows_)) for name, old, new, files, rows_ in report.facts)
+        note = "" if quoted else f"What they said before and after is in {_place(report)}: not every reader of this page may read it."
+        head = ("row", *values, "changed in", "training rows on it")
+        told.append(Grid(title="The facts that were changed", head=head, rows=changed, note=note))
     return told
 
 
-def _permission(report: Report) -> list[Grid]:
+def _permission(report: Report, quoted: bool) -> list[Grid]:
     rows = tuple((arm.name, _told(arm, "found_hidden"), _told(arm, "leak")) for arm in report.arms)
     head = ("arm", f"searches that returned something hidden, {_WILSON}", "answers that leak")
-    note = _joined(report, "permission")
+    note = _joined(report, "permission", quoted)
     return [Grid(title="Permission: asked by somebody who may not see the evidence", head=head, rows=rows, note=note)]
 
 
-def _deletion(report: Report) -> list[Grid]:
+def _deletion(report: Report, quoted: bool) -> list[Grid]:
     rows = tuple((arm.name, _told(arm, "remembered")) for arm in report.arms)
-    note = _joined(report, "deletion")
+    note = _joined(report, "deletion", quoted)
     told = [Grid(title="Deletion: a document was forgotten", head=("arm", f"still says it, {_WILSON}"), rows=rows, note=note)]
     if report.kept:
         told.append(Grid(title="What else holds the forgotten document", head=("where", "how much", "how it goes"), rows=report.kept))
     return told
 
 
-def _injection(report: Report) -> list[Grid]:
+def _injection(report: Report, quoted: bool) -> list[Grid]:
     rows = tuple(
         (arm.name, _told(arm, "obeyed"), _bare(arm.more.get("reached the prompt")), _bare(arm.more.get("only copied from the passage")))
         for arm in report.arms
     )
     head = ("arm", f"obeyed, {_WILSON}", "planted ones that reached the prompt", "of the obeyed, copied with the words around")
     found = [
-        Grid(title="Injection: instructions were planted in documents", head=head, rows=rows, note=_joined(report, "injection")),
+        Grid(title="Injection: instructions were planted in documents", head=head, rows=rows, note=_joined(report, "injection", quoted)),
     ]
     kinds: dict[str, list[Count]] = {}
     for arm in report.arms:
         for kind, count in arm.kinds.items():
             kinds.setdefault(kind, []).append(count)
     if kinds:
-        pooled = tuple(
-            (kind, _told_of(Count(hits=sum(c.hits for c in counts), n=sum(c.n for c in counts), reason="it reached no prompt")))
-            for kind, counts in kinds.items()
-        )
-        found.append(Grid(title="By kind of instruction, over all arms", head=("kind", f"obeyed, {_WILSON}"), rows=pooled))
+        pooled = []
+        for kind, counts in kinds.items():
+            n = sum(c.n for c in counts)
+            pooled.append((kind, f"{sum(c.hits for c in counts)} of {n}" if n else "not measured: it reached no prompt"))
+        note = "The arms are asked the same questions over the same documents, so these are no independent trials: counts, and no interval."
+        found.append(Grid(title="By kind of instruction, over all arms", head=("kind", "obeyed"), rows=tuple(pooled), note=note))
     return found
 
 
@@ -109,18 +122,22 @@ def _load(report: Report) -> Grid:
         rows.append((arm.name, *(_latency(held.get(size)) for size in callers), _told(arm, "failed")))
     return Grid(
         title="Load: several ask at the same time",
-        head=("arm", *(f"{size} at a time: p50 / p95, answers a second" for size in callers), "answers that failed"),
+        head=("arm", *(f"{size} at a time" for size in callers), "answers that failed"),
         rows=tuple(rows),
-        note=_joined(report, "load"),
+        note=_joined(report, "load", True),
     )
 
 
 def _latency(found: Latency | None) -> str:
+    """Return the median and the slowest of one batch, or its 95th percentile where that is another one; and answers a second."""
     if found is None or not found.seconds:
         return "not measured: fewer questions than that" if found is None or not found.failed else f"all {found.failed} failed"
-    middle, high, rate = found.quantile(0.5), found.quantile(0.95), found.rate
+    n, middle, rate = len(found.seconds), found.quantile(0.5), found.rate
     lost = f", {found.failed} failed" if found.failed else ""
-    return f"{middle:.2f} s / {high:.2f} s, {rate:.2f}/s (n = {len(found.seconds)}{lost})"
+    shown = f"{middle:.2f} s"
+    if n > 1:
+        shown = f"median {shown}, " + (f"p95 {found.quantile(0.95):.2f} s" if n >= _TAIL else f"slowest {max(found.seconds):.2f} s")
+    return f"{shown}, {rate:.2f} answers a second (n = {n}{lost})"
 
 
 def _told(arm: ArmFound, name: str) -> str:
@@ -135,8 +152,16 @@ def _bare(count: Count | None) -> str:
     return "–" if count is None or not count.n else f"{count.hits} of {count.n}"
 
 
-def _joined(report: Report, probe: str) -> str:
+def _joined(report: Report, probe: str, quoted: bool) -> str:
     hits = report.said.get(f"{probe} hits", ())
     shown = [f"{hit}." for hit in hits[:_MOST_SAID]]
+    if hits and not quoted:
+        # Up to the colon a hit names the arm and the row; behind it stands what was said.
+        named = "; ".join(hit.partition(": ")[0] for hit in hits[:_MOST_SAID])
+        shown = [f"Found in: {named}; what was said is in {_place(report)}."]
     more = [f"{len(hits) - _MOST_SAID} more are in the report."] if len(hits) > _MOST_SAID else []
     return " ".join([*report.said.get(probe, ()), *shown, *more])
+
+
+def _place(report: Report) -> str:
+    return f".groundtune/probes/{report.key}/report.json"

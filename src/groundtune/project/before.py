@@ -27,7 +27,12 @@ from groundtune.decisions.costs.gather import gather
 from groundtune.decisions.costs.report import Costed, costed
 from groundtune.decisions.needs import section as needs_section
 from groundtune.decisions.needs.advise import Advice, advise
+from groundtune.decisions.needs.against import against, approach_of
 from groundtune.decisions.needs.write import with_needs
+from groundtune.decisions.rubric import Rubric
+from groundtune.decisions.rule import Chosen
+from groundtune.decisions.weigh import Measured
+from groundtune.decisions.wording import Told
 from groundtune.errors import GroundtuneError, InputError
 from groundtune.files import file_sha256, fingerprint, write_atomic
 from groundtune.project.estimate import tokens_in
@@ -142,7 +147,7 @@ def costs(
         reference = reference or (latest.choice or latest.fallback if latest else None)
     arms = project.arms
     if reference is None and settings.needs.model_fields_set:
-        reference = next((arm.name for arm in arms if _approach(arm) == advice(project).approach), None)
+        reference = next((arm.name for arm in arms if approach_of(arm) == advice(project).approach), None)
     inputs = gather(
         settings,
         folder=project.folder,
@@ -163,13 +168,6 @@ def costs(
         seed=settings.project.seed,
         reference=reference,
     )
-
-
-def _approach(arm: Arm) -> str:
-    """Return which of the approaches of the first recommendation an arm is."""
-    if arm.adapter is not None:
-        return "hybrid" if arm.retrieves else "tuned"
-    return "rag" if arm.retrieves else "prompt"
 
 
 def write_sheet(project: Project) -> Path:
@@ -209,16 +207,32 @@ def _tuning_seconds(project: Project, arms: Sequence[Arm], adapters: Mapping[str
 # ── on the decision ──
 
 
-def sections(project: Project, estimates: Sequence[Estimate], inputs: Mapping[str, str], choice: str | None) -> tuple[Annex, ...]:
-    """Return the sections of a decision: needs where any is stated, each audit, and the costs with what was measured."""
+def beside(
+    project: Project, chosen: Chosen, estimates: Sequence[Estimate], inputs: Mapping[str, str], not_run: Mapping[str, str]
+) -> tuple[tuple[Annex, ...], tuple[Told, ...]]:
+    """Return the sections of a decision, and the sentences of them that are told first.
+
+    The sections: needs where any is stated, each audit, the costs with what was measured. The sentences: what the needs say against the arm
+    that is shipped, and what it costs with everything.
+    """
     found: list[Annex] = []
+    said: list[Told] = []
     needs = project.settings.needs
+    shipped = next((arm for arm in project.arms if arm.name == chosen.choice), None)
     measured = audits(project)
     if needs.model_fields_set or measured:
-        found.append(needs_section.section(needs, advice(project), project.settings.project.owner))
+        advised = advice(project)
+        found.append(needs_section.section(needs, advised, project.settings.project.owner, approach_of(shipped) if shipped else None))
+        rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
+        if shipped and (against_it := against(advised, shipped, Measured(estimates), rubric)):
+            said.append(against_it)
     found += [audit_section.section(item) for item in measured]
-    spent = costs(project, estimates=estimates, adapters=_adapters(inputs), reference=choice)
-    return (*found, cost_report.section(spent))
+    named = [name for name in (chosen.choice, chosen.fallback) if name]
+    spent = costs(project, estimates=estimates, adapters=_adapters(inputs), reference=named[0] if named else None)
+    found.append(cost_report.section(spent, chosen.passing, sorted(not_run)))
+    if told := cost_report.all_in(spent, named):
+        said.append(Told(text=told))
+    return tuple(found), tuple(said)
 
 
 def fingerprints(project: Project) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from groundtune.scores.probed import PROBED
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
-    from groundtune.types import Split
+    from groundtune.types import Example, Split
 
 ASSUMED_SPREAD = 0.4  # standard deviation of a paired difference of a 0-to-1 metric; replaced by the measured one in the decision
 
@@ -57,12 +57,12 @@ def check(project: Project) -> Report:
         name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in shown
     }
     warnings = []
-    if splits["test"] and all(example.answerable for example in content.split("test")):
-        warnings.append("the test set has no question that must be refused: it cannot show whether an arm knows what it does not know")
+    if splits["test"]:
+        warnings += [f"the test set is incomplete: it has {text}" for text in missing(content, content.split("test"))]
     if 0 < splits["test"] < 100:
         warnings.append(f"the test set has {splits['test']} questions: expect wide intervals")
-    if splits["holdout"] and all(example.answerable for example in content.split("holdout")):
-        warnings.append("the holdout has no question that must be refused: it cannot confirm whether an arm knows what it does not know")
+    if splits["holdout"]:
+        warnings += [f"the holdout is incomplete: it has {text}" for text in missing(content, content.split("holdout"))]
     if not project.settings.probes.questions and (named := _probed(project)):
         warnings.append(f"the rubric asks for {', '.join(named)}, and [probes] questions is 0: no arm can pass")
     if project.settings.tuning and not splits["train"]:
@@ -84,10 +84,32 @@ def check(project: Project) -> Report:
     )
 
 
+def missing(content: contents.Content, examples: Sequence[Example]) -> list[str]:
+    """Return which questions to be refused a set lacks, in words after "it has"; without them it is not whole.
+
+    Questions on what the asker may not read are asked for only where somebody may not read something.
+    """
+    from groundtune.access.filter import allowed
+
+    kinds = {example.kind for example in examples}
+    if all(example.answerable for example in examples):
+        return ["no question that must be refused, so it cannot show whether an arm knows what it does not know"]
+    found = []
+    everyone = [allowed(principal) for principal in content.principals.values()]
+    if "forbidden" not in kinds and any(not may.permits(item.readers) for may in everyone for item in content.documents.values()):
+        found.append("no question on what its asker may not read (kind forbidden)")
+    if not kinds & {"refuse", "out_of_scope", "adversarial"}:
+        found.append("no question that no document answers (kind refuse)")
+    unmarked = [kind for kind in ("out_of_scope", "adversarial") if kind not in kinds]
+    if unmarked:
+        found.append(f"no question marked as {' or '.join(unmarked)} (kind): how arms take these is not told apart, if they are there")
+    return found
+
+
 def _probed(project: Project) -> list[str]:
     """Return the metrics of probes that the rubric names."""
     rubric = project.settings.rubric
-    return [name for name in (rubric.intolerable, *(gate.metric for gate in rubric.gates)) if name.startswith(PROBED)]
+    return [name for name in (rubric.intolerable, *(gate.metric for gate in (*rubric.gates, *rubric.stop))) if name.startswith(PROBED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,11 @@ from groundtune.decisions import conflicts, record, withheld
 from groundtune.decisions.curve import risk_coverage
 from groundtune.decisions.decide import decide as apply_rubric
 from groundtune.decisions.drill import Evidence
-from groundtune.decisions.mix import mixed
+from groundtune.decisions.mix import carried, mixed
 from groundtune.decisions.page import page
 from groundtune.decisions.rubric import Rubric
-from groundtune.decisions.weigh import weigh
+from groundtune.decisions.rule import choose
+from groundtune.decisions.weigh import Measured, order, weigh
 from groundtune.errors import GroundtuneError
 from groundtune.files import write_atomic
 from groundtune.probes import report as probe_reports
@@ -23,6 +24,7 @@ from groundtune.probes import section as probe_section
 from groundtune.project import before, curve
 from groundtune.project import lock as locks
 from groundtune.project.calibrations import kept
+from groundtune.project.check import missing
 from groundtune.project.judge import labels_of
 from groundtune.project.reproduce import labels_print, logged
 from groundtune.types import Decision, Estimate
@@ -72,6 +74,8 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     """Apply the rubric, number the decision, and write its three files; the JSON, written last, is the record."""
     settings = project.settings
     rubric = rubric_of(project)
+    for problem in rubric.problems():
+        raise problem
     lock = locks.read(project.folder)
     relocked = len(lock.relocked) if lock else 0
     today = datetime.now(UTC).date()
@@ -89,6 +93,16 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         "looks": evaluation.looks,
         "asked": evaluation.asked,
     }
+    chosen = choose(Measured(estimates), rubric, [name for name in order(rubric, evaluation.arms) if name not in evaluation.not_run])
+    known_before, told = before.beside(project, chosen, estimates, evaluation.inputs, evaluation.not_run)
+    answerable = {example.id: example.answerable for example in evaluation.examples}
+    clusters = {example.id: example.split_group for example in evaluation.examples}
+    how: dict[str, Any] = {"smallest": rubric.smallest_gain, "seed": settings.project.seed}
+    names = [arm.name for arm in evaluation.arms]
+    by_kind, turned = mixed(evaluation.scores, rubric.primary, names, chosen.choice, answerable, clusters, **how)
+    if chosen.choice and chosen.fallback:
+        made = carried(evaluation.scores, rubric.primary, chosen.choice, chosen.fallback, answerable, clusters, **how)
+        told = (made, *told) if made else told
     draft = apply_rubric(
         estimates,
         rubric,
@@ -104,6 +118,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
             **({} if labels == "none" else {"labels": labels}),
             "probes": report.key if report else "none",
         },
+        told=told,
         **given,
     )
     judged = _judged(project, evaluation)
@@ -111,24 +126,14 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         withheld.section(judged, evaluation.answers),
         conflicts.section(evaluation.answers, told=settings.answers.tell_conflicts),
     )
-    beside = (
-        *(item for item in seen if item is not None),
-        *before.sections(project, draft.estimates, evaluation.inputs, draft.choice or draft.fallback),
-    )
     folder = project.folder / "decisions"
-    by_kind, turned = mixed(
-        evaluation.scores,
-        rubric.primary,
-        [arm.name for arm in evaluation.arms],
-        draft.choice,
-        {example.id: example.answerable for example in evaluation.examples},
-        {example.id: example.split_group for example in evaluation.examples},
-        smallest=rubric.smallest_gain,
-        seed=settings.project.seed,
-    )
     gates = [str(gate) for gate in rubric.all_gates]
-    probes = probe_section.section(report, why, gates)
-    beside = (*((by_kind,) if by_kind else ()), *beside, *map(curve.section, curves), probes)
+    beside = (
+        *(item for item in (by_kind, *seen) if item is not None),
+        *known_before,
+        *map(curve.section, curves),
+        probe_section.section(report, why, gates),
+    )
     decision = record.write(replace(draft, sections=beside, flips=(*draft.flips, *turned)), folder)
     html = page(
         decision,
@@ -152,8 +157,8 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     )
     write_atomic(folder / f"{decision.id.removeprefix('decision:')}.html", html)
     project.ledger.link(evaluation.run_id, [(decision.id, evaluation.run_id)])
-    told = [[*key, value] for key, value in sorted(labels_of(project).items())]
-    logged(project, evaluation, decision, rubric, {**given, "labels": told, "probes": probed, "seed": settings.project.seed})
+    marks = [[*key, value] for key, value in sorted(labels_of(project).items())]
+    logged(project, evaluation, decision, rubric, {**given, "labels": marks, "probes": probed, "seed": settings.project.seed})
     return decision
 
 
@@ -196,15 +201,19 @@ def _too_small(estimates: Sequence[Estimate], rubric: Rubric) -> list[str]:
     if found is None:
         return []
     smallest, n = found
-    return [
-        f"True differences in {rubric.primary} below {smallest:.3f}: with {n} questions, more than one in five of them would be missed."
-    ]
+    said = (
+        f"True differences in {rubric.primary} below {smallest:.3f}: with {n} questions, more than one in five of them would be missed"
+        " (80 % power, the pair of arms that spreads most, at the first step of Holm's correction)."
+    )
+    if smallest > rubric.smallest_gain:
+        gain = f"{rubric.smallest_gain:g}"
+        said += f" That is more than the {gain} that counts; groundtune check --gain {gain} says how many questions show that."
+    return [said]
 
 
 def _not_covered(project: Project, evaluation: Evaluation) -> list[str]:
     said = ["Other seeds: every adapter was trained once, so how much luck is in a training run is not in these intervals."]
-    if not any(not example.answerable for example in evaluation.examples):
-        said.append("Questions that must be refused: the test set has none.")
+    said += [f"The test set is incomplete: it has {text}." for text in missing(project.content, evaluation.examples)]
     if len(evaluation.arms) < len(project.arms):
         said.append(
             "Arms of groundtune.toml that were left out by hand: "

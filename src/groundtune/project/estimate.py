@@ -133,7 +133,7 @@ def probed_questions(settings: Settings, *, sees: bool) -> int:
     own = table.questions + max(1, table.questions // 2)
     if sees:
         own += table.questions + len(PAYLOADS) * table.injections
-    return own if settings.chat.use == "local" else max(own, sum(set(table.callers)))
+    return own if settings.chat.use == "local" and not table.fill else max(own, sum(set(table.callers)))
 
 
 def totals(lines: list[Line]) -> Mapping[str, float | None]:

@@ -50,13 +50,19 @@ def present(content: Content, settings: Settings) -> dict[str, str]:
     return {
         "test": content.split_fingerprint("test"),
         "holdout": content.split_fingerprint("holdout") if content.split("holdout") else NONE,
-        "rubric": fingerprint(settings.rubric.model_dump()),
+        "rubric": rubric_print(settings),
         "arms": fingerprint(
             [arm.model_dump() for arm in settings.arms],
             {name: recipe.model_dump() for name, recipe in settings.tuning.items()},
             answers,
         ),
     }
+
+
+def rubric_print(settings: Settings) -> str:
+    """Return the hash of the rubric; what was locked before a rubric could say stop stays locked."""
+    rubric = settings.rubric.model_dump()
+    return fingerprint({name: value for name, value in rubric.items() if name != "stop" or value})
 
 
 def read(folder: Path) -> Lock | None:

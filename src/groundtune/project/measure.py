@@ -37,7 +37,8 @@ def asked(settings: Settings) -> list[str]:
     """Return the metrics on demand: those of ``[scores]``, of the judge, and of the rubric, each once."""
     rubric, judge = settings.rubric, settings.judge
     judged = [f"{JUDGED}{name}" for name in judge.criteria] if judge.use else []
-    named = [*settings.scores.metrics, *judged, rubric.primary, rubric.intolerable, *(gate.metric for gate in rubric.gates)]
+    limits = [gate.metric for gate in (*rubric.gates, *rubric.stop)]
+    named = [*settings.scores.metrics, *judged, rubric.primary, rubric.intolerable, *limits]
     # Probes are no marks of test questions.
     return list(dict.fromkeys(name for name in named if not name.startswith(PROBED)))
 

@@ -185,8 +185,8 @@ def _kept(run: Path, decision_id: str, missing: list[str]) -> dict[str, Any] | N
 def _again(run: Path, kept: Mapping[str, Any]) -> Decision:
     """Apply the statistics and the rule to the stored scores."""
     table = dict(kept["rubric"])
-    gates = tuple(Gate(**gate) for gate in table.pop("gates"))
-    rubric = Rubric(**{**table, "gates": gates, "prefer": tuple(table["prefer"]), "assumptions": tuple(table["assumptions"])})
+    gates, stop = (tuple(Gate(**gate) for gate in table.pop(name, ())) for name in ("gates", "stop"))
+    rubric = Rubric(**{**table, "gates": gates, "stop": stop, "prefer": tuple(table["prefer"]), "assumptions": tuple(table["assumptions"])})
     arms = [Arm(**arm) for arm in kept["arms"]]
     scores = [Score(**row) for row in _rows(run / "scores.jsonl")]
     tallies = [Tally(**{**row, "counts": None if row["counts"] is None else tuple(row["counts"])}) for row in _rows(run / "tallies.jsonl")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,15 @@ from groundtune.decisions.costs import sheet as sheets
 from groundtune.decisions.costs.defaults import BY_NAME
 from groundtune.decisions.costs.gather import of_needs
 from groundtune.decisions.costs.report import Costed
-from groundtune.decisions.decide import Chosen, choose
 from groundtune.decisions.needs.advise import Advice
+from groundtune.decisions.needs.against import against
 from groundtune.decisions.needs.questions import SKILLS
 from groundtune.decisions.rubric import Rubric
+from groundtune.decisions.rule import Chosen, choose
 from groundtune.decisions.weigh import Measured, order
 from groundtune.errors import ConfigError, InputError, UnknownName
-from groundtune.files import fingerprint
 from groundtune.project import before
+from groundtune.project.lock import rubric_print
 from groundtune.tables import NeedsTable
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def what_if(project: Project, changes: Mapping[str, str]) -> WhatIf:
     idle = [name for name in given if costs[0].inputs.get(name) != costs[1].inputs[name] and _alike(*costs)]
     if idle and len(idle) == len(given):
         notes.append(f"{', '.join(idle)} changes no arm's costs: nothing hangs on it here, or it was measured.")
+    changed = {name for name in changes if name in plain and getattr(old, name) != getattr(new, name)}
+    notes += _spoken_against(project, new, changed)
     verdicts, more = _verdicts(project, {name: value for name, value in changes.items() if name in RUBRIC})
     return WhatIf(
         changes=dict(changes),
@@ -99,6 +102,20 @@ def _needs(old: NeedsTable, changes: Mapping[str, str]) -> NeedsTable:
         name = str(first["loc"][-1])
         message = f"--what-if {name}={changes.get(name, '')}: {first['msg'][0].lower()}{first['msg'][1:]}"
         raise ConfigError(message, HINT) from None
+
+
+def _spoken_against(project: Project, needs: NeedsTable, changed: Collection[str]) -> list[str]:
+    """Return what changed needs say of the arm that was decided on: its numbers are of the documents and questions as they were."""
+    latest = record.latest(project.folder / "decisions")
+    shipped = next((arm for arm in project.arms if latest and arm.name == latest.choice), None)
+    if latest is None or shipped is None or not changed:
+        return []
+    advised = before.advice(project, needs)
+    only = replace(advised, points=tuple(point for point in advised.points if point.key in changed))
+    rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
+    said = against(only, shipped, Measured(latest.estimates), rubric)
+    rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; its numbers know nothing of a change of"
+    return [f"{rests} {', '.join(sorted(changed))}.", *([said.text] if said else [])]
 
 
 def _alike(one: Costed, other: Costed) -> bool:
@@ -127,7 +144,7 @@ def _verdicts(project: Project, changes: Mapping[str, str]) -> tuple[tuple[str, 
     names = [name for name in order(rubric, project.arms) if name in ran]
     said = [_said(choose(measured, rule, names), rule) for rule in (rubric, changed)]
     notes = []
-    if latest.inputs.get("rubric") not in (None, rubric.hash, fingerprint(project.settings.rubric.model_dump())):
+    if latest.inputs.get("rubric") not in (None, rubric.hash, rubric_print(project.settings)):
         notes.append(f"The rubric has changed since {latest.id}; before is what the present one says of its estimates.")
     return (said[0], said[1]), notes
 
@@ -138,4 +155,4 @@ def _said(chosen: Chosen, rubric: Rubric) -> str:
     if chosen.verdict == "can't tell":
         more = f", about {chosen.questions_needed} further questions" if chosen.questions_needed else ""
         return f"can't tell between {chosen.candidate} and {chosen.best}{more}"
-    return "no arm passes"
+    return "stop" if chosen.verdict == "stop" else "no arm passes"

@@ -9,6 +9,7 @@ is not measured and why, and what an estimate says of how it was made. The arith
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,6 +23,7 @@ RESAMPLES = 10_000
 SEED = 7
 VERSION = 1
 AGAIN = "type: groundtune evaluate"
+_CLUSTERS = re.compile(r"\|clusters:(\d+)\|")
 
 
 class Row(Protocol):
@@ -167,6 +169,12 @@ def clusters_of(values: Mapping[str, Any], clusters: Mapping[str, str] | None) -
     if clusters is None:
         return list(values)
     return [f"in {clusters[example]}" if example in clusters else f"alone {example}" for example in values]
+
+
+def groups_of(estimate: Estimate) -> int | None:
+    """Return over how many clusters an estimate was resampled, as its signature says; ``None`` where it was not."""
+    found = _CLUSTERS.search(estimate.signature)
+    return int(found[1]) if found else None
 
 
 def _rows(rows: Iterable[R], reading: Reading[R, V], metric: str, arm: str) -> dict[str, R]:

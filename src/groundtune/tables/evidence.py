@@ -9,13 +9,22 @@ from pydantic import Field
 from groundtune.tables.base import Positive, Share, Table
 
 
-class GateTable(Table):
-    """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
+class LimitTable(Table):
+    """A metric and how much or how little of it there must be."""
 
     metric: str = Field(description="which metric")
     min: float | None = Field(None, description="least that passes")
     max: float | None = Field(None, description="most that passes; give either min or max")
+
+
+class GateTable(LimitTable):
+    """A metric that an arm must reach to be shipped. A metric that was not measured fails its gate."""
+
     on: Literal["value", "bound"] = Field("value", description="the mean itself, or the unfavourable end of its interval")
+
+
+class StopTable(LimitTable):
+    """A gate that some arm must be able to reach for the work to go on: where every arm misses it, whole interval, the verdict is stop."""
 
 
 class RubricTable(Table):
@@ -33,6 +42,10 @@ class RubricTable(Table):
     refusals_max: Share = Field(0.9, description="share of the answerable questions that an arm may refuse and still be shipped")
     resamples: Annotated[int, Field(ge=1000)] = Field(10_000, description="bootstrap and sign-flip resamples")
     gates: list[GateTable] = Field(default_factory=list, description="what else an arm must reach; [[rubric.gates]] tables")
+    stop: list[StopTable] = Field(
+        default_factory=list,
+        description="gates that say stop where every arm misses one beyond doubt, its whole interval; [[rubric.stop]] tables",
+    )
     assumptions: list[str] = Field(default_factory=list, description="sentences that the decision repeats under what it rests on")
 
 

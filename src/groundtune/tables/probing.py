@@ -27,4 +27,9 @@ class ProbesTable(Table):
     callers: list[Positive] = Field(
         default_factory=lambda: [1, 4, 16], description="how many ask at the same time; the answers of the other probes are put so together"
     )
+    fill: bool = Field(
+        False,
+        description="ask further dev questions until there are enough for every number of callers, with a model on this machine too;"
+        " an endpoint is asked so anyway",
+    )
     retune: bool = Field(False, description="tune every adapter again on the changed facts, and ask it again; takes as long as tuning does")

@@ -70,11 +70,14 @@ def costed(
     )
 
 
-def section(found: Costed) -> Annex:
-    """Return the section: the bills, what they are made of, break-evens, the tornado, and every number behind them."""
+def section(found: Costed, passing: Sequence[str] = (), not_run: Sequence[str] = ()) -> Annex:
+    """Return the section: the bills, what they are made of, break-evens, the tornado, and every number behind them.
+
+    ``passing`` are the arms that pass every gate, ``not_run`` those that could not answer at all, once that is known.
+    """
     return Annex(
         title=TITLE,
-        lines=tuple(lines(found)),
+        lines=tuple(lines(found, passing, not_run)),
         grids=(bills(found), items(found), crossings(found), tornado(found), sheet(found)),
         bars=Bars(
             title=f"What {found.reference} costs a month, by what is least known",
@@ -85,7 +88,23 @@ def section(found: Costed) -> Annex:
     )
 
 
-def lines(found: Costed) -> list[str]:
+def all_in(found: Costed, names: Sequence[str]) -> str:
+    """Return what each of the named arms costs a month, people and all, with its range and how much of that was measured."""
+    told = []
+    for name in dict.fromkeys(names):
+        if name in found.bills:
+            spread = found.ranges[name]
+            told.append(f"{name} {number(found.bills[name].month)} ({number(spread.low)} to {number(spread.high)})")
+    if not told:
+        return ""
+    counts = {state: sum(known.state == state for known in found.inputs.values()) for state in ("measured", "assumed")}
+    return (
+        f"All in, {found.currency} a month for {found.inputs['questions_a_month'].value:,.0f} answers: {'; '.join(told)}. These are"
+        f" {counts['measured']} measured numbers and {counts['assumed']} unedited assumptions; see Costs."
+    )
+
+
+def lines(found: Costed, passing: Sequence[str] = (), not_run: Sequence[str] = ()) -> list[str]:
     """Return what the tables come to."""
     given = found.inputs
     cheapest, name = found.cheapest, found.reference
@@ -101,6 +120,12 @@ def lines(found: Costed) -> list[str]:
         said.append(
             f"{cheapest} is the cheapest arm, at {_money(found.bills[cheapest].month, found)} a month, whatever its answers are worth."
         )
+    able = [arm for arm in passing if arm in found.bills]
+    if able and cheapest not in able:
+        least = min(able, key=lambda arm: found.bills[arm].month)
+        said.append(f"Of the arms that pass every gate, {least} is the cheapest, at {_money(found.bills[least].month, found)} a month.")
+    if not_run:
+        said.append(f"Not run, so of assumptions alone: {', '.join(not_run)}.")
     counts = {state: sum(known.state == state for known in given.values()) for state in ("measured", "assumed")}
     unedited = f"{counts['assumed']} are assumptions that nobody has edited (groundtune costs --write makes the sheet)"
     said.append(

@@ -5,18 +5,21 @@ from __future__ import annotations
 from groundtune.annex import Annex, Grid
 from groundtune.decisions.needs.advise import FIRSTS, Advice, Flip, answer_words
 from groundtune.decisions.needs.people import ownership, skill_matrix
-from groundtune.decisions.needs.weights import NAMES, OPTIONS, START
+from groundtune.decisions.needs.weights import NAMES, OPTIONS, START, Option
 from groundtune.tables import NeedsTable
 
 TITLE = "Needs, before anything was measured"
 
 
-def section(needs: NeedsTable, advice: Advice, owner: str = "") -> Annex:
-    """Return the section: the recommendation, what would change it, what to try first, the points, the skills and the owners."""
+def section(needs: NeedsTable, advice: Advice, owner: str = "", approach: Option | None = None) -> Annex:
+    """Return the section: the recommendation, what would change it, what to try first, the points, the skills and the owners.
+
+    ``approach`` is that of the arm that is shipped, whose duties somebody has to own; without it, the recommended one.
+    """
     return Annex(
         title=TITLE,
         lines=tuple(lines(advice)),
-        grids=(points(advice), skill_matrix(needs), ownership(needs, advice.approach, owner)),
+        grids=(points(advice), skill_matrix(needs), ownership(needs, approach or advice.approach, owner)),
     )
 
 

@@ -104,13 +104,13 @@ def answers_of(
 ) -> dict[str, Answer]:
     """Return an arm's answer to each item, by the item's id. What is in the ledger already is not asked again.
 
-    ``spare`` items are answered too as far as it takes them to have as many as the callers are, but by a model on this machine: it would
-    take as long as all the rest.
+    ``spare`` items are answered too as far as it takes them to have as many as the callers are; by a model on this machine only where
+    ``[probes] fill`` says so, since it takes as long as all the rest.
     """
     unique: dict[str, Item] = {}
     same: dict[str, str] = {}
     callers = project.settings.probes.callers
-    needed = 0 if project.settings.chat.use == "local" else sum(set(callers))
+    needed = sum(set(callers)) if project.settings.chat.use != "local" or project.settings.probes.fill else 0
     for place, item in enumerate([*items, *spare]):
         if place >= len(items) and len(unique) >= needed:
             break

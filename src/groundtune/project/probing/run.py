@@ -10,7 +10,6 @@ The key is a fingerprint of all that the answers hang on. The project's own inde
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.chunks import holding, manifest
+from groundtune.decisions.drill import mentions
 from groundtune.errors import StateError
 from groundtune.files import fingerprint, write_atomic, write_lines
 from groundtune.probes import tally
@@ -31,6 +31,7 @@ from groundtune.project.calibrations import with_switches
 from groundtune.project.evaluate import arm_key, context_of
 from groundtune.project.probing import plan as plans
 from groundtune.project.probing.answer import Item, answers_of
+from groundtune.project.probing.trained import catch_up, learned
 from groundtune.project.probing.worlds import Shown, shown
 from groundtune.records.ledger import Ledger
 from groundtune.scores.scorer import Context
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from groundtune.answers.respond import Tools
     from groundtune.project.main import Project
 
-VERSION = 1
+VERSION = 2  # of the report: 2 counts the rows of versions that an adapter began with
 FOLDER, REPORT = "probes", "report.json"
 
 
@@ -76,9 +77,11 @@ def key_of(project: Project, tools: Mapping[str, Tools]) -> str:
     """Return the fingerprint of all that the probes' answers depend on."""
     content = project.content
     index = _index(project)
+    # What was probed before there was this switch stays probed.
+    table = {name: value for name, value in project.settings.probes.model_dump().items() if name != "fill" or value}
     return fingerprint(
         VERSION,
-        project.settings.probes.model_dump(),
+        table,
         project.settings.project.seed,
         content.documents_fingerprint,
         content.split_fingerprint("train"),
@@ -137,11 +140,8 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
                 again[arm.name] = (answers_of(project, arm, fresh, (), newer, found.corpora, ledger, name), version)
     finally:
         ledger.close()
-    rested = {
-        name: _rows_on(project, version, {item.evidence.document_id for item in plan.freshness})
-        for name, version in versions.items()
-        if version is not None
-    }
+    changed = {item.evidence.document_id for item in plan.freshness}
+    rested = {name: catch_up(project, version, changed) for name, version in versions.items() if version is not None}
     everyone = {**content.principals, plans.OUTSIDER.id: plans.OUTSIDER}
     context = replace(context_of(project), permits=lambda asker, document: allowed(everyone[asker]).permits(document.readers))
     said: dict[str, list[str]] = {}
@@ -197,7 +197,7 @@ def _arm_found(
     answers: Mapping[str, Answer],
     context: Context,
     tools: Tools,
-    rested: Mapping[str, int],
+    rested: Mapping[str, str],
     said: dict[str, list[str]],
 ) -> ArmFound:
     examples = {example.id: example for example in project.content.examples}
@@ -243,7 +243,7 @@ def _arm_found(
         more=more,
         kinds=kinds,
         load=tally.load(asked_for, project.settings.probes.callers),
-        catch_up=_catch_up(tools.adapter, rested.get(arm.adapter or "", 0)) if tools.adapter else "",
+        catch_up=rested.get(arm.adapter or "", ""),
     )
 
 
@@ -265,24 +265,6 @@ def _broken(answer: Answer, tools: Tools) -> bool:
 
 def _prompt_of(answer: Answer) -> list[str]:
     return [str(message["content"]) for message in answer.messages if message["role"] == "user"][-1:]
-
-
-def _catch_up(version: ModelVersion, rows: int) -> str:
-    seconds, tokens = version.metrics.get("seconds"), version.metrics.get("tokens")
-    took = "its last training did not say what it took"
-    if seconds is not None and tokens is not None:
-        took = f"{seconds:,.0f} s and {tokens:,.0f} tokens, as its last training took"
-    return f"{took}; {rows} of its {version.metrics.get('rows', 0):,.0f} training rows rest on the changed documents"
-
-
-def _rows_on(project: Project, version: ModelVersion, documents: set[str]) -> int:
-    """Return how many rows of a version's training set rest on one of these documents."""
-    path = Path(version.adapter_path or "") / "rows.jsonl"
-    if not version.adapter_path or not path.is_file():
-        return 0
-    held = {example.id: {item.document_id for item in example.evidence} for example in project.content.examples}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return sum(bool(held.get(row.get("example_id", ""), set()) & documents) for row in rows)
 
 
 def _train_rows(project: Project, document: str) -> int:
@@ -338,18 +320,26 @@ def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[st
     """Return what still holds the forgotten document: where, how much, and how it goes."""
     assert plan.forgotten is not None  # noqa: S101
     document = plan.forgotten.document
-    rows = [("live index, by search", f"{found.still} of {found.sentences} searches", "ingest hides what is gone before it reads anything")]
+    searched = f"{found.still} of {found.sentences} searches, {found.before} before"
+    rows = [("the copy's index after forgetting, by search", searched, "ingest hides what is gone before it reads anything")]
     older = [version for version in project.index_versions() if document.id in version.contents]
     rows.append(("index versions that are kept", str(len(older)), "groundtune index gc; a rollback to one of them brings it back"))
     rows.append(
         ("stored answers that show it", str(_stored(project, document)), "they are in the ledger and the runs' folders until removed")
     )
-    pages = sum(document.id.removeprefix("document:") in path.read_text(encoding="utf-8", errors="replace") for path in _pages(project))
-    rows.append(("pages of decisions that quote it", str(pages), "remove the pages, or keep them where only its readers come"))
+    name = document.id.removeprefix("document:")
+    pages = sum(mentions(path.read_text(encoding="utf-8", errors="replace"), name) for path in _pages(project))
+    rows.append(
+        (
+            "pages of decisions made before this one that quote it",
+            str(pages),
+            "remove the pages, or keep them where only its readers come; the page of this decision may be one more",
+        )
+    )
     for name, version in versions.items():
         if version is not None:
-            count = _rows_on(project, version, {document.id})
-            rows.append((f"weights of {name}", f"{count} training rows", "tune again without them, then retire the version"))
+            held = learned(project, version, document.id)
+            rows.append((f"weights of {name}", held, "tune again without them, then retire the version"))
     vectors = project.state / "index" / "embeddings.sqlite"
     rows.append(("cache of vectors", "its texts' vectors" if vectors.is_file() else "none", "a vector without its text; remove the file"))
     return rows
