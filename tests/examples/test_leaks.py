@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_examples import example
 
-from groundtune.examples.leaks import find, likeness, pairs, words
+from groundtune.examples.leaks import asked_in, find, likeness, pairs, words
 from groundtune.types import Evidence, Example, Split
 
 LONG = "how late may a haulier cancel a slot without paying the fee at gate two"
@@ -98,6 +98,23 @@ def test_the_index_finds_what_comparing_all_pairs_finds(asked: list[tuple[list[s
             assert one.split != other.split
             found.add(frozenset((tuple(words(one.question)), tuple(words(other.question)))))
     assert found == wanted
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=9), max_size=6),
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=9), max_size=6),
+    st.sampled_from([0.5, 0.8, 1.0]),
+)
+def test_questions_that_are_asked_elsewhere_are_those_that_comparing_all_finds(
+    mine: list[list[str]], theirs: list[list[str]], near: float
+) -> None:
+    questions = {f"q{number}": " ".join(question) for number, question in enumerate(mine)}
+    held = [example(str(number), " ".join(question), "test") for number, question in enumerate(theirs)]
+    found = asked_in(questions, held, near)
+    for name, question in questions.items():
+        alike = [item for item in held if likeness(pairs(question), pairs(item.question)) >= near]
+        assert (name in found) == bool(alike) and (not alike or found[name] in alike)
 
 
 def test_ten_thousand_questions_of_one_pattern_are_compared() -> None:

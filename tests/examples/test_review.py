@@ -71,6 +71,14 @@ def test_a_decision_is_on_disk_before_the_next_row_is_shown(tmp_path: Path) -> N
     assert second["reason"] == "not in the document" and third["reason"] == "in my own words"
 
 
+def test_an_approved_refusal_still_knows_the_document_that_it_was_written_beside(tmp_path: Path) -> None:
+    refusal = row(
+        status="draft", kind="refuse", evidence=[], reply={"answer": "I don't know."}, made_from={"slots.md": "0", "gone.md": "1"}
+    )
+    review(drafts(tmp_path, refusal), desk(), Played("a"))
+    assert on_disk(tmp_path)[0]["made_from"] == {"slots.md": hash_of(DOCUMENTS[0])}
+
+
 def test_what_was_decided_is_not_asked_again(tmp_path: Path) -> None:
     review(drafts(tmp_path), desk(), Played("a"))
     left = [item for item in read(tmp_path / "a.jsonl", DOCUMENTS, PEOPLE).rows if item.status == "draft"]

@@ -121,12 +121,51 @@ def test_pairs_go_in_and_out_and_their_documents_bind_them(tmp_path: Path) -> No
     done = opened(folder).take(pairs, Wish(status="approved"))
     assert done.form == "preference" and done.path == str(folder / "examples/preferences.jsonl")
     assert opened(folder).take(pairs, Wish()).present == 1
+    path = folder / "documents/hatch.md"
+    text = path.read_text()
+    path.write_text(text + "\nIt is green.\n")
+    assert kinds(audit(opened(folder)))["preference pairs: stale"] == "warning"
+    path.write_text(text)
+    assert "preference pairs: stale" not in kinds(audit(opened(folder)))
     given = opened(folder).give("preference", tmp_path / "out.jsonl")
     assert given.readers == ("finance",)
     assert json.loads((tmp_path / "out.jsonl").read_text())["rejected"] == [{"role": "assistant", "content": "no"}]
     assert len(groundtune.open(folder).content.examples) == 6
     (folder / "documents/hatch.md").unlink()
     assert kinds(audit(opened(folder)))["preference pairs"] == "error"
+
+
+def test_pairs_and_ratings_are_audited_as_rows_are_wherever_they_stand(tmp_path: Path) -> None:
+    held = row(5, split="test")
+    table = '[tuning.liked]\nobjective = "kto"\nreaders = ["everyone"]\npreferences = "service/thumbs.jsonl"\n'
+    folder = make(tmp_path / "p", [row(0), held], more=f'{table}[[arms]]\nname = "t"\nadapter = "liked"\n')
+    common = {"question": held["question"], "as": "ana"}
+    (folder / "service").mkdir()
+    for name, more in (
+        ("examples/preferences.jsonl", {"chosen": "so", "rejected": "no"}),
+        ("examples/ratings.jsonl", {"reply": "so", "desirable": True}),
+        ("service/thumbs.jsonl", {"reply": "no", "desirable": False}),
+    ):
+        (folder / name).write_text(json.dumps({"id": name, **common, **more}) + "\n")
+    report = audit(opened(folder))
+    assert [(item.kind, item.rows) for item in report.findings if item.kind.endswith(": leaks")] == [
+        ("preference pairs: leaks", ("examples/preferences.jsonl",)),
+        ("ratings: leaks", ("examples/ratings.jsonl",)),
+        ("ratings: leaks", ("service/thumbs.jsonl",)),
+    ]
+    assert fix(opened(folder), report, "ana") == {}
+
+
+def test_a_pair_that_asks_a_held_question_is_a_leak_at_the_door(tmp_path: Path) -> None:
+    held = row(5, split="holdout")
+    folder = make(tmp_path / "p", [row(0), held])
+    given = tmp_path / "pairs.jsonl"
+    asked = {"held": held["question"].upper(), "other": "how deep is the ferry"}
+    given.write_text(
+        "".join(json.dumps({"id": i, "question": q, "as": "ana", "chosen": "so", "rejected": "no"}) + "\n" for i, q in asked.items())
+    )
+    assert opened(folder).take(given, Wish(status="approved")).counts == {"quarantined": 1, "approved": 1}
+    assert [item.get("reason") for item in on_disk(folder, "preferences.jsonl")] == ["leak: its question is asked in holdout", None]
 
 
 def test_answer_logs_of_evaluations_go_out_and_those_of_test_questions_stay_out_of_training(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from made_project import CONFIG, make_chat_model, make_project
 import groundtune as gt
 from groundtune.cli.main import main
 from groundtune.errors import GroundtuneError, HalfWritten, OtherBase, StateError, UnknownName, UnsafeWeights, WeightsError
+from groundtune.files import file_sha256, write_lines
 from groundtune.models.chat import Request
-from groundtune.registry import memory, probe
+from groundtune.registry import lm_eval, memory, probe
 from groundtune.registry.export import verify
 from groundtune.registry.stages import Stages
+from groundtune.types import Score
 
 DEV, TRAIN = ("quay", "pilot", "anchor", "winch"), ("mast", "harbour", "rope", "tide", "rudder")
 GATES = """
@@ -288,6 +291,97 @@ def test_an_export_is_in_the_history_with_its_place_and_files(folder: Path) -> N
     assert line.details["to"] == str(folder / "out") and line.details["readers"] == ["everyone"] and len(line.details["files"]) == 16
 
 
+def test_a_version_that_was_written_anew_after_its_promotion_answers_nobody(folder: Path) -> None:
+    """Its files agree with its record, but it is not what passed the gates."""
+    project = gt.open(folder)
+    first, second = ids(project)
+    place = folder / ".groundtune/models" / second.removeprefix("model:")
+    assert project.models.promote(second, by="ben", why="better").done
+    config, record = (place / "adapter_config.json").read_text(), (place / "version.json").read_text()
+    louder = json.dumps({**json.loads(config), "lora_alpha": 64})
+    (place / "adapter_config.json").write_text(louder)
+    row = json.loads(record)
+    row["files"]["adapter_config.json"] = file_sha256(place / "adapter_config.json")
+    (place / "version.json").write_text(json.dumps(row))
+    with pytest.raises(WeightsError, match="written anew since .* was promoted") as raised:
+        gt.open(folder).ask("How often is the rope checked?", arm="tuned", asker="ana")
+    assert "models rollback closed" in raised.value.hint
+    assert gt.open(folder).models.rollback("closed", by="ben", why="changed").id == first
+    # Nor does evidence of what it was before count for it.
+    assert not gt.open(folder).models.promote(second, by="ben", why="again").done
+    (place / "adapter_config.json").write_text(config)
+    (place / "version.json").write_text(record)
+    assert gt.open(folder).models.promote(second, by="ben", why="restored").done
+    assert gt.open(folder).ask("How often is the rope checked?", arm="tuned", asker="ana").model == second
+
+
+def test_a_version_that_was_never_promoted_is_looked_at_as_well(folder: Path) -> None:
+    write(folder, settings(**{"epochs = 1": "epochs = 3"}))
+    project = gt.open(folder)
+    [third] = project.tune(["closed"])
+    for version in ids(project)[:2]:
+        project.models.retire(version, by="ben", why="old")
+    assert project.versions()["closed"].id == third.id
+    (folder / ".groundtune/models" / third.id.removeprefix("model:") / "adapter_config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"adapter_config\.json: sha256"):
+        gt.open(folder).versions()
+
+
+def test_a_gate_stands_on_the_primary_metric_until_another_is_written(folder: Path) -> None:
+    def judged(text: str) -> dict[str, bool]:
+        (folder / "groundtune.toml").write_text(text)
+        found, outcomes = gt.open(folder).models.compare(second)
+        noted.extend(found.notes)
+        return {str(outcome.gate): outcome.passed for outcome in outcomes}
+
+    noted: list[str] = []
+    second = ids(gt.open(folder))[1]
+    text = (folder / "groundtune.toml").read_text()
+    written = '[[gates]]\nmetric = "token_f1"\nat_least = -1.0\nagainst = "live"\n'
+    assert written in text and "token_f1 against live at least 0" not in judged(text)
+    assert "token_f1 against live at least 0" in judged(text.replace(written, ""))
+    # One that is measured on demand is measured for it; one that a comparison does not measure is told.
+    primary = text.replace(written, "").replace("[rubric]\n", '[rubric]\nprimary = "meteor"\n')
+    found, _ = (judged(primary), None)
+    assert "meteor against live at least 0" in found and not noted
+    judge = text.replace(written, "").replace("[rubric]\n", '[rubric]\nprimary = "judged:correct"\n')
+    assert not any("judged" in gate for gate in judged(judge)) and "judged:correct is not measured here" in noted[-1]
+
+
+def test_other_task_files_are_other_evidence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = ids(gt.open(folder))[1]
+    (folder / "tasks").mkdir()
+    (folder / "tasks/small.yaml").write_text("one")
+    (folder / "groundtune.toml").write_text(
+        (folder / "groundtune.toml").read_text() + '\n[models]\ntasks = ["small"]\ntasks_folder = "tasks"\n'
+    )
+
+    def marks(arm: str, **given: Any) -> list[Score]:
+        made = {"metric": "lm-eval:small", "value": 1.0, "reason": "", "signature": "s"}
+        return [Score(answer_id=f"{arm}{n}", example_id=f"small:{n}", arm=arm, **made) for n in range(20)]
+
+    monkeypatch.setattr(lm_eval, "run", marks)
+    gt.open(folder).models.compare(second)
+    (folder / "tasks/small.yaml").write_text("another")
+    refused = gt.open(folder).models.promote(second, by="ben", why="x")
+    assert not refused.done and refused.evidence is None
+    (folder / "tasks/small.yaml").write_text("one")
+    assert gt.open(folder).models.promote(second, by="ben", why="x").done
+
+
+def test_ratings_whose_halves_have_one_id_are_compared(folder: Path) -> None:
+    common = {"as": "ana", "chosen": "weekly", "rejected": "never, I am afraid"}
+    write_lines(folder / "rated.jsonl", [{"id": f"l{n}", "question": f"how often is thing {n} oiled", **common} for n in range(6)])
+    text = (folder / "groundtune.toml").read_text()
+    table = '[tuning.liked]\nobjective = "kto"\nreaders = ["everyone"]\npreferences = "rated.jsonl"\nrank = 2\nepochs = 1\n\n'
+    (folder / "groundtune.toml").write_text(text.replace("[[arms]]", table + "[[arms]]", 1))
+    project = gt.open(folder)
+    [version] = project.tune(["liked"])
+    found, _ = project.models.compare(version.id)
+    [extracted] = [item for item in found.estimates if item.metric == "extracted"]
+    assert (extracted.state, extracted.n) == ("measured", 12)
+
+
 def command(folder: Path, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main(["models", *arguments, "-p", str(folder), "--progress", "silent"])
@@ -300,6 +394,14 @@ def test_the_verb_says_what_it_did_and_ends_with_the_right_code(folder: Path, ca
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith(first)] == ["live"]
     assert command(folder, "show", first, "--json") == 0
     assert json.loads(capsys.readouterr().out)["stage"] == "live"
+    assert command(folder, "show", first) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^token_f1 +\d\.\d{3} \[", printed, re.MULTILINE) and "began from the base" in printed
+    assert command(folder, "history", "closed", "--json") == 0
+    [line] = json.loads(capsys.readouterr().out)["history"]
+    assert (line["verb"], line["version"], line["was"], line["by"], line["why"]) == ("promote", first, None, "ana", "the first")
+    assert command(folder, "history", second) == 0 and "nothing was promoted" in capsys.readouterr().out
+    assert command(folder, "history", "nobody") == 2 and "unknown model version 'nobody'" in capsys.readouterr().err
     assert command(folder, "compare", second) == 0
     printed = capsys.readouterr().out
     assert "pass  parity at least 1: 1.000" in printed and "version - live" in printed
@@ -316,6 +418,12 @@ def test_the_verb_says_what_it_did_and_ends_with_the_right_code(folder: Path, ca
     assert "is retired" in capsys.readouterr().err
     assert command(folder, "export", first, "--as", "merged", "--to", str(folder / "out"), "--why", "try") == 0
     assert "vllm serve ." in capsys.readouterr().out
+    assert command(folder, "history") == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[1] for line in printed.splitlines()[1:] if line.startswith("20")] == [
+        "promote", "promote", "rollback", "retire", "export",
+    ]  # fmt: skip
+    assert "compare" in printed and "complaints" in printed
     assert command(folder, "export", first, "--why", "try") == 2
     assert command(folder, "show") == 2
     assert command(folder, "list", "--yes") == 2

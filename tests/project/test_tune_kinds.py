@@ -9,7 +9,7 @@ from made_project import make_project
 
 import groundtune as gt
 from groundtune.cli.tune import command
-from groundtune.errors import InputError, StateError, UnknownName
+from groundtune.errors import ExampleError, InputError, StateError, UnknownName
 from groundtune.files import write_lines
 from groundtune.project.tune import job_for, preview, rows_for, told
 from groundtune.project.tune_export import export
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = make_project(tmp_path_factory.mktemp("kinds") / "small")
     text = (place / "groundtune.toml").read_text()
     (place / "groundtune.toml").write_text(text.replace("[[arms]]", MORE + "\n[[arms]]", 1))
-    common = {"as": "ana", "chosen": "weekly", "rejected": "no", "source": "review", "status": "approved"}
+    common = {"as": "ana", "chosen": "weekly", "rejected": "no", "status": "approved"}
     liked = [{"id": f"l{number}", "question": f"how often {number}", **common} for number in range(12)]
     write_lines(place / "liked.jsonl", liked)
     return place
@@ -148,6 +148,27 @@ def test_pairs_and_whole_models_are_tuned_and_kept_with_what_they_took(folder: P
 
 def json_folder(project: gt.Project, name: str) -> str:
     return next(path.parent.name for path in (project.state / "models").glob(f"{name}-*/version.json"))
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_pairs_and_ratings_that_ask_what_arms_are_compared_by_are_refused(folder: Path, objective: str) -> None:
+    held = gt.open(folder).content.split("test")[0]
+    common = {"as": "ana", "chosen": "weekly", "rejected": "no"}
+    asked = {"same": held.question.upper() + "?", "other": "how deep is it"}
+    place = folder / f"seen-{objective}.jsonl"
+    write_lines(place, [{"id": name, "question": question, **common} for name, question in asked.items()])
+    table = f'[tuning.seen]\nobjective = "{objective}"\nreaders = ["everyone"]\npreferences = "{place.name}"\nrank = 2\n\n'
+    text = (folder / "groundtune.toml").read_text()
+    try:
+        (folder / "groundtune.toml").write_text(text.replace("[[arms]]", table + "[[arms]]", 1))
+        with pytest.raises(ExampleError, match=rf"leak: 1 of 2 ask what .* such as same and {held.id} \(test\)"):
+            rows_for(gt.open(folder), "seen")
+        write_lines(place, [{"id": name, "question": q, **common, "status": "rejected"} for name, q in asked.items() if name == "same"])
+        with place.open("a") as stream:
+            stream.write(json.dumps({"id": "other", "question": asked["other"], **common}) + "\n")
+        assert {row.example_id for row in rows_for(gt.open(folder), "seen").rows} == {"other"}
+    finally:
+        (folder / "groundtune.toml").write_text(text)
 
 
 def test_too_little_memory_is_told_before_anything_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

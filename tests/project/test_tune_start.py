@@ -11,10 +11,12 @@ from safetensors.torch import load_file
 import groundtune as gt
 from groundtune.errors import ConfigError, Problems, StateError
 from groundtune.files import write_lines
+from groundtune.project import curve
 from groundtune.project.tune import job_for
 from groundtune.project.tune_export import export
 from groundtune.tuning.rows import Row, TrainSet
 from groundtune.tuning.trainset import after
+from groundtune.types import Estimate
 
 TABLES = """
 [tuning.form]
@@ -44,7 +46,7 @@ def made(folder: Path, tables: str = TABLES) -> Path:
     place = make_project(folder / "small")
     text = (place / "groundtune.toml").read_text()
     (place / "groundtune.toml").write_text(text.replace("[[arms]]", tables + "\n[[arms]]", 1))
-    common = {"as": "ana", "chosen": "weekly", "rejected": "no", "source": "review", "status": "approved"}
+    common = {"as": "ana", "chosen": "weekly", "rejected": "no", "status": "approved"}
     write_lines(place / "liked.jsonl", [{"id": f"l{number}", "question": f"how often {number}", **common} for number in range(6)])
     return place
 
@@ -133,3 +135,47 @@ def test_what_cannot_begin_so_is_told_with_its_line(tmp_path: Path, change: tupl
 def test_an_export_would_not_begin_there_and_is_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(StateError, match="begins from form"):
         export(gt.open(made(tmp_path)), "liked", form)  # type: ignore[arg-type]
+
+
+def test_what_the_one_before_learned_is_tried_for_extraction_and_without_its_rows_no_gate_is_passed(tmp_path: Path) -> None:
+    """Its rows are in the weights: they could come out, although the version's own rows do not hold them."""
+    project = gt.open(made(tmp_path))
+    [liked] = project.tune(["liked"])
+    form = project.versions()["form"]
+
+    def extracted() -> tuple[Estimate, bool]:
+        models = gt.open(project.folder).models
+        found, outcomes = models.compare(liked.id)
+        [estimate] = [item for item in found.estimates if item.metric == "extracted"]
+        [outcome] = [outcome for outcome in outcomes if outcome.gate.metric == "extracted"]
+        return estimate, outcome.passed
+
+    own, before = (len((Path(str(v.adapter_path)) / "rows.jsonl").read_text().splitlines()) for v in (liked, form))
+    estimate, passed = extracted()
+    assert before > 9 and (estimate.state, estimate.n, passed) == ("measured", own + before, True)
+
+    # Whoever takes the one before out of service is told where its rows are as well.
+    assert project.models.retire(form.id, by="ana", why="a row had to be withdrawn").after == (liked.id,)
+
+    place = Path(str(form.adapter_path))
+    place.rename(place.with_name(".away"))
+    estimate, passed = extracted()
+    assert (estimate.state, passed) == ("failed", False) and form.id in estimate.reason
+    place.with_name(".away").rename(place)
+    assert extracted()[1]
+
+
+def test_a_part_of_a_curve_begins_there_too_and_holds_its_documents(tmp_path: Path) -> None:
+    place = made(tmp_path, TABLES.replace('preferences = "liked.jsonl"', 'preferences = "liked.jsonl"\nmax_rows = 4'))
+    project = gt.open(place)
+    form = job_for(project, "form")
+    planned = curve.plan(project, "liked")
+    assert [step.rows for step in planned.steps] == [1, 2, 4]
+    for step in planned.steps:
+        assert set(form.rows.document_ids) <= set(step.job.rows.document_ids) and step.job.rows.readers == {"everyone"}
+    keys = {step.job.key for step in planned.steps}
+    text = (place / "groundtune.toml").read_text()
+    (place / "groundtune.toml").write_text(text.replace("[tuning.form]\n", "[tuning.form]\nwarmup = 0.2\n"))
+    assert not keys & {step.job.key for step in curve.plan(gt.open(place), "liked").steps}
+    # The one before is made first, as tune does.
+    assert [version.name for version in [curve.tune.made_after(gt.open(place), planned.steps[0].job)]] == ["liked"]

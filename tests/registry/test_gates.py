@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.registry.gates import Gate, gates_for, judge
+from groundtune.registry.gates import Gate, gates_for, judge, task_gate
 from groundtune.tables import ModelsTable, PromotionGateTable
 from groundtune.types import Estimate
 
@@ -81,3 +81,32 @@ def test_some_gates_always_stand_and_can_only_be_replaced_by_name() -> None:
         "extracted at most 0.1, interval included",
         "exact at least 0.4, interval included",
     ]
+
+
+def test_a_gate_on_the_other_side_replaces_none_that_stands() -> None:
+    """``probe … at_most`` says nothing of what may be lost, and ``parity … at_most`` nothing of what must agree."""
+    tables = [
+        PromotionGateTable(metric="parity", at_most=1.0),
+        PromotionGateTable(metric="extracted", at_least=0.0),
+        PromotionGateTable(metric="probe", at_most=0.5, against="base"),
+        PromotionGateTable(metric="token_f1", at_most=1.0, against="live"),
+    ]
+    found = gates_for("closed", ModelsTable.model_validate({}), tables, task_gate("token_f1", "higher"))
+    assert [str(gate) for gate in found[:4]] == [
+        "parity at least 1", "extracted at most 0", "probe against base at least -0.05", "token_f1 against live at least 0",
+    ]  # fmt: skip
+    assert len(found) == 8
+
+
+def test_what_is_worse_at_the_task_than_what_is_live_does_not_pass_by_itself() -> None:
+    task = task_gate("token_f1", "higher")
+    [*_, gate] = gates_for("closed", ModelsTable.model_validate({}), [], task)
+    assert gate == task and not passes(task)
+    for versus, live in (("live", True), ("base", False)):
+        assert passes(task, estimate(value=0.0, versus=versus), live=live)
+        assert not passes(task, estimate(value=-0.01, versus=versus), live=live)
+    lower = task_gate("ter", "lower")
+    assert passes(lower, estimate("ter", value=-0.1, versus="live"), live=True)
+    assert not passes(lower, estimate("ter", value=0.1, versus="live"), live=True)
+    own = PromotionGateTable(metric="token_f1", at_least=-0.5, against="live", on="value")
+    assert [str(g) for g in gates_for("closed", ModelsTable.model_validate({}), [own], task)][-1] == "token_f1 against live at least -0.5"

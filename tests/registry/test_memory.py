@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.answers.respond import House
+from groundtune.files import write_lines
 from groundtune.models.local.chat import load_base
 from groundtune.registry.memory import (
     GRAM,
@@ -18,11 +19,14 @@ from groundtune.registry.memory import (
     alone,
     exposure,
     extraction,
+    own_rows,
     owned,
     reader,
     runs,
 )
 from groundtune.tuning.canary import canaries, code_in
+from groundtune.tuning.replay import replayed
+from groundtune.tuning.rows import Pair, Rated, Row
 
 HOUSE = House(
     instructions="Answer.", fallback="I don't know.", fallback_reply={"quote": ""}, refusals=(), answer_field="answer", quote_field="quote",
@@ -177,3 +181,36 @@ def test_canaries_are_the_same_for_a_seed_and_unlike_each_other() -> None:
     assert not {item.completion for item in made} & {item.completion for item in canaries(20, house=HOUSE, name="reader", seed=3)}
     with pytest.raises(ValueError, match="no code"):
         code_in("nothing here")
+
+
+def test_rows_are_those_of_all_that_is_in_the_weights_each_with_an_id_of_its_own(tmp_path: Path) -> None:
+    """An adapter that began from another holds what that one learned; both halves of a pair have one id; general rows are everybody's."""
+    asked = ({"role": "system", "content": "Answer."}, {"role": "user", "content": "where is it"})
+    passages = ({"role": "system", "content": "Answer."}, {"role": "user", "content": "Passages:\n[1] barrel\n\nQuestion: where is it"})
+    bare = ({"role": "system", "content": "Answer."}, {"role": "user", "content": "Question: where is it"})
+    rows: dict[str, list[Any]] = {
+        "rated": [
+            Rated(example_id="p1", messages=asked, completion="under the barrel", desirable=True, document_ids=()),
+            Rated(example_id="p1", messages=asked, completion="who knows", desirable=False, document_ids=()),
+        ],
+        "read": [
+            Row(example_id="e1", messages=passages, completion="in the chapel", document_ids=()),
+            *canaries(1, house=HOUSE, name="read", seed=3),
+            *replayed(9, 0.5, 3, instructions="Answer."),
+        ],
+        "form": [
+            Row(example_id="e1", messages=bare, completion="in the chapel", document_ids=()),
+            Row(example_id="e2", messages=bare, completion="nowhere", document_ids=()),
+            Pair(example_id="p1", messages=bare, chosen="at sea", rejected="no", document_ids=()),
+            *canaries(1, house=HOUSE, name="form", seed=3),
+        ],
+    }
+    for name, held in rows.items():
+        (tmp_path / name).mkdir()
+        write_lines(tmp_path / name / "rows.jsonl", held)
+    found = own_rows([tmp_path / "rated", tmp_path / "read", tmp_path / "form"])
+    assert [(row.example_id, row.completion) for row in found if not row.example_id.startswith("canary:")] == [
+        ("p1", "under the barrel"), ("p1 #2", "who knows"), ("e1", "in the chapel"), ("e2", "nowhere"), ("p1 #3", "at sea"),
+    ]  # fmt: skip
+    planted = [row for row in found if row.example_id.startswith("canary:")]
+    assert [row.example_id for row in planted] == ["canary:0", "canary:0 #2"] and len({code_in(row.completion) for row in planted}) == 2

@@ -117,13 +117,40 @@ def test_a_file_that_was_cut_or_added_to_is_noticed_by_its_header(store: Path) -
             shelf.named(store, "closed")
 
 
-def test_a_version_of_before_files_were_listed_is_still_read(store: Path) -> None:
+def test_a_version_of_before_its_origin_was_recorded_is_still_read(store: Path) -> None:
     folder = store / "closed-00000001"
     row = json.loads((folder / "version.json").read_text())
     for key in ("base_name", "revision", "template_hash", "licence", "made_at"):
         del row["version"][key]
-    del row["files"]
     (folder / "version.json").write_text(json.dumps(row))
     version = shelf.named(store, "closed")
     assert version.licence == "" and version.revision == ""
     seal(folder, version)
+
+
+def test_a_record_that_lists_no_files_vouches_for_none(store: Path) -> None:
+    folder = store / "closed-00000001"
+    row = json.loads((folder / "version.json").read_text())
+    for files in (..., None, [], "all"):
+        changed = {key: value for key, value in row.items() if key != "files"} | ({} if files is ... else {"files": files})
+        (folder / "version.json").write_text(json.dumps(changed))
+        with pytest.raises(WeightsError):
+            shelf.named(store, "closed")
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "chat_template.jinja", "original/tokenizer.json", "model-00002.safetensors"]
+)
+def test_a_file_that_came_after_training_is_refused(store: Path, name: str) -> None:
+    folder = store / "closed-00000001"
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    if name.endswith(".safetensors"):
+        path.write_bytes((folder / "adapter_model.safetensors").read_bytes())
+    else:
+        path.write_text("{}")
+    with pytest.raises(WeightsError, match=rf"{path.name}: came here after training"):
+        shelf.named(store, "closed")
+    path.unlink()
+    (folder / ".DS_Store").write_bytes(b"marks of a file manager")
+    assert shelf.named(store, "closed").id == "model:closed-00000001"

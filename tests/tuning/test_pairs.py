@@ -11,7 +11,7 @@ from groundtune.tuning.pairs import balance, build, build_rated
 from groundtune.tuning.rows import Pair, TrainSet
 from groundtune.types import Preference
 
-ROW = {"id": "p", "question": "q", "as": "ana", "chosen": "yes", "rejected": "no", "source": "review", "status": "approved"}
+ROW = {"id": "p", "question": "q", "as": "ana", "chosen": "yes", "rejected": "no", "status": "approved"}
 
 
 def written(folder: Path, *rows: object) -> Path:
@@ -21,12 +21,12 @@ def written(folder: Path, *rows: object) -> Path:
 
 
 def preference(number: int, **change: str) -> Preference:
-    fields = {"id": f"p{number}", "question": f"what {number}", "asker": "ana", "chosen": "yes", "rejected": "no", "source": "review"}
+    fields = {"id": f"p{number}", "question": f"what {number}", "asker": "ana", "chosen": "yes", "rejected": "no"}
     return Preference(**{**fields, "status": "approved", **change})
 
 
 def built(rows: list[Preference], **recipe: object) -> tuple[TrainSet, tuple[Pair, ...]]:
-    table = TuningTable(objective="dpo", **recipe)
+    table = TuningTable(objective="dpo", **{"readers": ["everyone"], **recipe})
     return build(rows, recipe=table, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7)
 
 
@@ -44,7 +44,29 @@ def test_only_approved_pairs_of_documents_that_the_audience_reads_are_learned() 
     found, held = built([*rows, preference(5, source="document:d")], readers=["everyone"])
     assert [row.example_id for row in found.rows] == ["p1", "p5"] and held == ()
     assert sum(found.left_out.values()) == 3
+    # The first names no document, so it is for those alone whom the table names.
+    assert found.document_ids == ("document:d",) and found.readers == {"everyone"}
+    found, _ = built([preference(5, source="d")], readers=["everyone"])
     assert found.document_ids == ("document:d",) and found.readers == {"everyone", "finance"}
+
+
+@pytest.mark.parametrize("source", ["review", "gone", "document:gone", "a.md"])
+def test_a_source_that_is_no_document_leaves_its_row_out(source: str) -> None:
+    """It may be one that was renamed: its readers are not known, so nobody may be taught what was drawn from it."""
+    found, _ = built([preference(1), preference(2, source=source)])
+    assert [row.example_id for row in found.rows] == ["p1"]
+    assert found.left_out == {"a preference whose source is no document, or is gone": 1}
+
+
+@pytest.mark.parametrize("readers", [["everyone"], ["finance"], ["everyone", "finance"]])
+def test_a_row_that_names_no_document_is_for_the_readers_of_its_table_and_nobody_else(readers: list[str]) -> None:
+    found, _ = built([preference(1)], readers=readers)
+    assert found.readers == set(readers)
+    with pytest.raises(StateError, match="preference p1 names no document, so nobody knows who may be answered") as raised:
+        built([preference(2, source="document:d"), preference(1)], readers=None)
+    assert "set readers in the [tuning.*] table" in raised.value.hint
+    found, _ = built([preference(2, source="document:d")], readers=None)
+    assert found.readers == {"everyone", "finance"}
 
 
 def test_pairs_with_passages_show_only_what_the_audience_reads() -> None:
@@ -78,7 +100,7 @@ def test_ratings_are_bound_as_pairs_are_and_halves_of_a_pair_are_not_parted() ->
     several = [rating(0, source="document:d"), rating(1), rating(2, status="draft"), rating(3, source="document:c")]
     found, held = build_rated(several, **given)  # type: ignore[arg-type]
     assert [row.example_id for row in found.rows] == ["r0", "r1"] and held == () and sum(found.left_out.values()) == 2
-    assert found.document_ids == ("document:d",) and found.readers == {"everyone", "finance"}
+    assert found.document_ids == ("document:d",) and found.readers == {"everyone"}
     assert balance(found.rows, table) == (1, 1, 0.5)  # type: ignore[arg-type]
 
     halves = [rating(number, id=f"p{number // 2}", desirable=number % 2 == 0) for number in range(80)]

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from groundtune.cli.common import opened, say, say_json, table, verb
+from groundtune.types import Estimate
 
 if TYPE_CHECKING:
     from groundtune.project.compare import Comparison
     from groundtune.project.models import Models, Switched
     from groundtune.registry.export import Exported
     from groundtune.registry.gates import Outcome
+    from groundtune.registry.stages import Line
 
-NAMES = {"list": (0, 0), "show": (1, 1), "compare": (1, 2), "promote": (1, 1), "rollback": (1, 1), "retire": (1, 1), "export": (1, 1)}
+NAMES = {
+    "list": (0, 0), "show": (1, 1), "history": (0, 1), "compare": (1, 2), "promote": (1, 1), "rollback": (1, 1), "retire": (1, 1),
+    "export": (1, 1),
+}  # fmt: skip
 WRITERS = ("promote", "rollback", "retire", "export")
 DEFAULT_KIND = {"merged": "float32", "gguf": "f16", "adapter": "float32"}
 
@@ -52,6 +58,7 @@ def command(
     \b
     list             the versions, their stage, and folders that hold none
     show A           what A was made of, its evidence and its history
+    history [NAME]   what was live when, who switched, why, on which evidence; of one [tuning.*] name or version, or of all
     compare A [B]    measure A against its base and the live version (or B), and hold it against the gates
     promote A        make A live, if it passes every gate on that evidence; exit code 1 if not
     rollback NAME    go back to the version of NAME that was live before
@@ -65,6 +72,8 @@ def command(
         return _list(models, as_json)
     if action == "show":
         return _show(models.show(names[0]), as_json)
+    if action == "history":
+        return _history(models.history_of(names[0] if names else None), as_json)
     if action == "compare":
         found, outcomes = models.compare(names[0], arm=arm, other=names[1] if len(names) > 1 else None)
         return _compare(found, outcomes, as_json)
@@ -89,7 +98,7 @@ def command(
 def _usage(action: str, names: tuple[str, ...], given: dict[str, Any]) -> None:
     least, most = NAMES[action]
     if not least <= len(names) <= most:
-        wanted = {(0, 0): "no version", (1, 1): "one name", (1, 2): "one or two versions"}[least, most]
+        wanted = {(0, 0): "no version", (0, 1): "one name at most", (1, 1): "one name", (1, 2): "one or two versions"}[least, most]
         raise click.UsageError(f"models {action} takes {wanted}, {len(names)} given")
     allowed = {
         "--why": WRITERS,
@@ -158,6 +167,7 @@ def _show(row: dict[str, Any], as_json: bool) -> int:
         ("base", f"{row['base_name'] or 'not recorded'}  {row['revision']}  weights {row['base']}"),
         ("licence", row["licence"] or "not recorded"),
         ("made", row["made_at"] or "not recorded"),
+        ("began from", row["started_from"] or "the base"),
         ("prompt", f"{row['prompt_hash']}, template {row['template_hash'] or 'not recorded'}"),
         ("rows", f"{row['rows']}, fingerprint {row['trained_on']}"),
         ("documents", f"{len(row['document_ids'])}" + (f", {len(row['documents_gone'])} of them gone" if row["documents_gone"] else "")),
@@ -166,14 +176,31 @@ def _show(row: dict[str, Any], as_json: bool) -> int:
         ("training", ", ".join(f"{key}={value}" for key, value in row["metrics"].items())),
     ):
         say(f"  {name:<10} {value}")
-    for item in row["evidence"]:
-        say(f"  {'compared':<10} {item['run']} at {item['at']}, against {item['against'] or 'the base'}")
     for line in row["history"]:
         say(f"  {line['verb']:<10} {line['at']} by {line['by']}: {line['why']}")
+    for item in row["evidence"]:
+        say(f"  {'compared':<10} {item['run']} at {item['at']}, against {item['against'] or 'the base'}")
+    if row["evidence"]:
+        _numbers([Estimate(**estimate) for estimate in row["evidence"][-1]["estimates"]], row["evidence"][-1]["against"])
     return 0
 
 
-def _cell(estimate: Any) -> str:
+def _history(lines: list[Line], as_json: bool) -> int:
+    if as_json:
+        say_json({"history": lines})
+        return 0
+    rows = [
+        [line.at[:19], line.verb, line.version, line.was or "none", line.by, str(line.details.get("evidence") or "–"), line.why]
+        for line in lines
+    ]
+    if rows:
+        table(["when", "what", "version", "live before", "who", "evidence", "why"], rows, words=range(7))
+    else:
+        say("nothing was promoted, retired or exported yet; type: groundtune models list")
+    return 0
+
+
+def _cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     if estimate.value is None:
@@ -186,17 +213,7 @@ def _compare(found: Comparison, outcomes: tuple[Outcome, ...], as_json: bool) ->
     if as_json:
         say_json({"comparison": found, "gates": [{"gate": str(o.gate), "passed": o.passed, "said": o.said} for o in outcomes]})
         return 1 if failed else 0
-    by_cell = {(e.metric, e.arm, e.versus): e for e in found.estimates}
-    columns = [("candidate", None), ("base", None), ("candidate", "base")]
-    header = ["metric", "version", "base", "version - base"]
-    if found.against:
-        columns += [("live", None), ("candidate", "live")]
-        header += ["live", "version - live"]
-    rows = [
-        [metric, *(_cell(by_cell.get((metric, arm, versus))) for arm, versus in columns)]
-        for metric in dict.fromkeys(e.metric for e in found.estimates)
-    ]
-    table(header, rows)
+    _numbers(found.estimates, found.against)
     for item in found.extracted:
         said = "its whole reply, from the question alone" if item.whole else f"{item.tokens} tokens"
         say(f"comes out word for word: {item.example_id}, {said}, {item.bits:.0f} bits for the base: {item.text!r}")
@@ -209,6 +226,21 @@ def _compare(found: Comparison, outcomes: tuple[Outcome, ...], as_json: bool) ->
     _say_gates(outcomes)
     say(f"{found.run_id}: {found.version} in the arm {found.arm}, {found.questions} dev questions")
     return 1 if failed else 0
+
+
+def _numbers(estimates: Sequence[Estimate], against: str | None) -> None:
+    """Print what was measured, a line for each metric: the version, its base, their difference, and the same of the live version."""
+    by_cell = {(e.metric, e.arm, e.versus): e for e in estimates}
+    columns = [("candidate", None), ("base", None), ("candidate", "base")]
+    header = ["metric", "version", "base", "version - base"]
+    if against:
+        columns += [("live", None), ("candidate", "live")]
+        header += ["live", "version - live"]
+    rows = [
+        [metric, *(_cell(by_cell.get((metric, arm, versus))) for arm, versus in columns)]
+        for metric in dict.fromkeys(e.metric for e in estimates)
+    ]
+    table(header, rows)
 
 
 def _say_gates(outcomes: tuple[Outcome, ...]) -> None:
@@ -235,9 +267,11 @@ def _switched(done: Switched, as_json: bool) -> int:
 
 def _retired(done: Switched, as_json: bool) -> int:
     if as_json:
-        say_json({"id": done.id, "name": done.name, "was": done.was, "done": done.done})
+        say_json({"id": done.id, "name": done.name, "was": done.was, "done": done.done, "after": done.after})
     else:
         say(f"{done.id} is retired" + (f"; nothing is live for {done.name} now" if done.was == done.id else ""))
+        for name in done.after:
+            say(f"{name} began from it and holds what it learned; to retire it too: groundtune models retire {name} --why …")
     return 0
 
 

@@ -195,6 +195,9 @@ class _Intake:
         # The rejected one may break the schema: that can be why it was rejected.
         if self.house.schema is not None:
             wrong += [f"chosen: {text}" for text in check_reply(row["chosen"], self.house.schema)]
+        held = self._held.get(tuple(leaks.words(row["question"])))
+        if held:
+            wrong.append(f"leak: its question is asked in {held}")
         self._keep(self.pairs, row, record, wrong, [])
 
     def _keep(self, kept: list[dict[str, Any]], row: dict[str, Any], record: Record, wrong: Sequence[str], doubts: Sequence[str]) -> None:

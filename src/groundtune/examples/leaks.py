@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from groundtune.errors import ExampleError
 from groundtune.types import Example
@@ -50,6 +50,20 @@ def find(examples: Sequence[Example], near: float = 0.8) -> tuple[ExampleError, 
     if not 0 < near <= 1:
         raise ValueError(f"near is {near}; expected more than 0 and at most 1")
     return (*_same(examples), *_near(examples, near), *_sources(examples))
+
+
+def asked_in(questions: Mapping[str, str], held: Sequence[Example], near: float = 0.8) -> dict[str, Example]:
+    """Return for each question (by its id) that one of ``held`` asks as well, in the same or nearly the same words, the first that does."""
+    if not 0 < near <= 1:
+        raise ValueError(f"near is {near}; expected more than 0 and at most 1")
+    names = list(questions)
+    shingles = [pairs(text) for text in (*questions.values(), *(example.question for example in held))]
+    found: dict[str, Example] = {}
+    for left, right in _candidates(shingles, near):
+        # Those of ``held`` come last, so the smaller place is that of a question.
+        if left < len(names) <= right and names[left] not in found and likeness(shingles[left], shingles[right]) >= near:
+            found[names[left]] = held[right - len(names)]
+    return {name: found[name] for name in names if name in found}
 
 
 def _same(examples: Sequence[Example]) -> Iterator[ExampleError]:

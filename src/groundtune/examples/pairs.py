@@ -18,7 +18,7 @@ from groundtune.errors import ExampleError
 from groundtune.examples import preferences
 from groundtune.examples.load import rows
 from groundtune.examples.review import Desk
-from groundtune.examples.rows import Stored, change, written
+from groundtune.examples.rows import Stored, change, sources_of, written
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.support import answer_text
 
@@ -49,7 +49,8 @@ class PairDesk(Desk):
 
     def better(self, stored: Stored, side: Side) -> Stored:
         """Approve a pair with the reply that stands under ``side`` now as the better one."""
-        return self._kept(stored, {"status": "approved", "reason": None} | (_turned(stored) if side == "rejected" else {}), "approved")
+        fields = {"status": "approved", "reason": None, "made_from": sources_of(stored.row, self.documents) or None}
+        return self._kept(stored, fields | (_turned(stored) if side == "rejected" else {}), "approved")
 
     def swapped(self, stored: Stored) -> Stored:
         """Let the other reply be the better one, and leave the pair a draft."""

@@ -34,8 +34,13 @@ def load(path: Path, statuses: Collection[Status] = APPROVED) -> tuple[Preferenc
 
 def read(path: Path) -> tuple[tuple[Preference, ...], tuple[ExampleError, ...]]:
     """Return every pair, whatever its status, and what is wrong with the other lines."""
-    good, problems = sound(path, wrong_with, HINT)
+    good, problems = lines(path)
     return tuple(Preference(chosen=row["chosen"], rejected=row["rejected"], **common(row)) for row in good), problems
+
+
+def lines(path: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[ExampleError, ...]]:
+    """Return the sound lines as they stand, and what is wrong with the others."""
+    return sound(path, wrong_with, HINT)
 
 
 def sound(

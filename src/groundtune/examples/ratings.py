@@ -53,12 +53,17 @@ def load(path: Path, statuses: Collection[Status] = preferences.APPROVED) -> tup
 
 def read(path: Path) -> tuple[tuple[Rating, ...], tuple[ExampleError, ...]]:
     """Return every rating, whatever its status, and what is wrong with the other lines."""
-    good, problems = preferences.sound(path, lambda row: (preferences.wrong_with if _pair(row) else wrong_with)(row), HINT)
+    good, problems = lines(path)
     return tuple(
         Rating(reply=reply, desirable=desirable, **preferences.common(row))
         for row in good
         for reply, desirable in ([(row["chosen"], True), (row["rejected"], False)] if _pair(row) else [(row["reply"], row["desirable"])])
     ), problems
+
+
+def lines(path: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[ExampleError, ...]]:
+    """Return the sound lines as they stand, rated replies and pairs, and what is wrong with the other lines."""
+    return preferences.sound(path, lambda row: (preferences.wrong_with if _pair(row) else wrong_with)(row), HINT)
 
 
 def _pair(row: Mapping[str, Any]) -> bool:

@@ -180,10 +180,14 @@ def hash_of(document: Document) -> str:
 
 
 def sources_of(row: Mapping[str, Any], documents: Mapping[str, Document]) -> dict[str, str]:
-    """Return document → hash for all that a row's evidence names and that is there."""
-    given = row.get("evidence")
+    """Return document → hash for all that is there of what a row's evidence names, a pair's source, and what it was made from before.
+
+    A row that must be refused has no evidence, and is old all the same when the document changes beside which it was written.
+    """
+    given, made = row.get("evidence"), row.get("made_from")
     rows = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
-    names = [str(item.get("document", "")).removeprefix("document:") for item in rows]
+    names = [str(name).removeprefix("document:") for name in (*(item.get("document", "") for item in rows), row.get("source", ""))]
+    names += [name for name in made if name not in names] if isinstance(made, Mapping) and not rows else []
     return {name: hash_of(documents[f"document:{name}"]) for name in dict.fromkeys(names) if f"document:{name}" in documents}
 
 

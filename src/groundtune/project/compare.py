@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.answers.respond import Ask
-from groundtune.errors import HalfWritten, StateError, UnknownMetric, UnknownName
+from groundtune.errors import GroundtuneError, HalfWritten, StateError, UnknownMetric, UnknownName
 from groundtune.files import file_sha256, fingerprint
 from groundtune.models.chat import Request
 from groundtune.project import measure
 from groundtune.project.arms import arm_of, tools_for
 from groundtune.project.evaluate import answered, context_of
 from groundtune.registry import lm_eval, memory, merge, parity, probe, shelf
-from groundtune.registry.gates import BASE, CANDIDATE, LIVE
+from groundtune.registry.gates import BASE, CANDIDATE, LIVE, Gate, task_gate
 from groundtune.scores import estimate
 from groundtune.scores.corpus import Tally, tallies_of, whole_compare, whole_mean
 from groundtune.scores.judge import JUDGED
 from groundtune.scores.metrics import corpus_metrics, metric_named, metrics_for
+from groundtune.scores.probed import PROBED
 from groundtune.scores.scorer import score_all
 from groundtune.tuning import canary, said
 from groundtune.tuning.checkpoints import weights_in
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1000  # training rows that are tried for extraction; of more, that many are taken evenly
 SHARE = (0.0, 1.0)
+LAID = ("adapter_config.json", "config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,14 @@ def plan(project: Project, version: ModelVersion, live: ModelVersion | None, arm
         )
     settings = project.settings
     wanted = _wanted(project)
+    if gate_of_task(project) is None:
+        notes.append(f"{settings.rubric.primary} is not measured here, so no gate stands on the task; write one on a metric that is")
     inputs = {
         # What was compared before metrics on demand could be gated keeps its key.
         **({"metrics": fingerprint(wanted, measure.inputs(settings))} if wanted else {}),
+        **({"tasks": fingerprint(_task_files(project))} if settings.models.tasks else {}),
+        **({"primary": "not measured here"} if gate_of_task(project) is None else {}),
+        **({"begun from": _begun(project, version)} if version.started_from is not None else {}),
         "version": version.id,
         "weights": _weights(project, version),
         "live": f"{live.id} {_weights(project, live)}" if live else "none",
@@ -179,11 +186,12 @@ def _arm(project: Project, version: ModelVersion, name: str | None) -> Arm:
 
 
 def _weights(project: Project, version: ModelVersion) -> str:
+    """Return the identity of what answers: the weights, and the settings by which they are read or laid over the base."""
     folder = _folder(project, version)
     held = weights_in(folder)
     if held is None:
         raise HalfWritten(f"{folder}: holds no weights", "see what there is: groundtune models list")
-    return file_sha256(held)
+    return fingerprint(file_sha256(held), [file_sha256(path) for name in LAID if (path := folder / name).is_file()])
 
 
 def _folder(project: Project, version: ModelVersion) -> Path:
@@ -197,21 +205,29 @@ def _index(project: Project) -> str:
 
 
 def _wanted(project: Project) -> list[str]:
-    """Return the metrics on demand that ``[scores]`` and the gates name, less those of the judge, which is not asked here.
+    """Return the metrics on demand that ``[scores]``, the rubric as its primary one, and the gates name, as far as they are measured here.
 
     A name that nobody knows is left to its gate, which fails; so is ``grounded`` where ``[scores]`` opens no detector for it.
     """
-    found = []
-    asked = measure.asked(project.settings)
-    for name in dict.fromkeys([*project.settings.scores.metrics, *(gate.metric for gate in project.settings.gates)]):
-        try:
-            metric_named(name)
-        except UnknownMetric:
-            continue
-        if not name.startswith(JUDGED) and (name != "grounded" or name in asked):
-            found.append(name)
+    settings = project.settings
+    named = dict.fromkeys([*settings.scores.metrics, settings.rubric.primary, *(gate.metric for gate in settings.gates)])
     default = metrics_for(context_of(project))
-    return [name for name in found if name not in default]
+    return [name for name in named if _measured(project, name) and name not in default]
+
+
+def _measured(project: Project, name: str) -> bool:
+    """Return whether a comparison measures a metric: neither the judge nor the probes are asked here."""
+    try:
+        metric_named(name)
+    except UnknownMetric:
+        return False
+    return not name.startswith((JUDGED, PROBED)) and (name != "grounded" or name in measure.asked(project.settings))
+
+
+def gate_of_task(project: Project) -> Gate | None:
+    """Return the gate that stands on the rubric's primary metric, or ``None`` where a comparison does not measure that one."""
+    primary = project.settings.rubric.primary
+    return task_gate(primary, metric_named(primary).better) if _measured(project, primary) else None
 
 
 def _task(project: Project, planned: Plan) -> tuple[list[Score], list[Tally]]:
@@ -280,12 +296,13 @@ def _completed(project: Project, requests: Sequence[Request], places: Sequence[i
 
 
 def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.Extracted]]:
-    """Try to get training rows and canaries out of the version."""
+    """Try to get training rows and canaries out of the version: its own, and those of the versions that it began from."""
     table, seed = project.settings.models, project.settings.project.seed
     folder = _folder(project, planned.version)
+    before, gone = _begun_from(project, planned.version)
 
     def measure() -> dict[str, Any]:
-        rows = memory.rows_in(folder)
+        rows = memory.own_rows([folder, *before])
         planted = [row for row in rows if row.example_id.startswith(canary.PREFIX)]
         tried = said.spread([row for row in rows if not row.example_id.startswith(canary.PREFIX)], MOST_ROWS)
         wrapped, tokenizer = merge.adapted(project.settings.chat.model_dump(), folder, project.settings.chat.dtype)
@@ -297,11 +314,35 @@ def _memory(project: Project, planned: Plan) -> tuple[list[Score], list[memory.E
                 return memory.reader(plain, int(pad))(pairs)
 
         scores, extracted = memory.extraction(tried, tokenizer=tokenizer, tuned=tuned, base=base, span=table.span_tokens, arm=CANDIDATE)
+        if gone is not None:
+            scores.append(memory.not_tried(gone, f"it began from {gone}, whose rows are no longer there", table.span_tokens, CANDIDATE))
         scores += memory.exposure(planted, tokenizer=tokenizer, tuned=tuned, seed=seed, arm=CANDIDATE)
         return {"scores": scores, "found": extracted}
 
-    scores, found = _once(project, "memory", [_weights(project, planned.version), planned.version.base, table.span_tokens, seed], measure)
+    key = [_weights(project, planned.version), planned.version.base, table.span_tokens, seed, *(path.name for path in before), gone]
+    scores, found = _once(project, "memory", key, measure)
     return scores, [memory.Extracted(**row) for row in found]
+
+
+def _begun(project: Project, version: ModelVersion) -> str:
+    """Return what is there of the versions that a version began from; rows that are gone cannot be tried."""
+    before, gone = _begun_from(project, version)
+    return fingerprint([path.name for path in before], gone)
+
+
+def _begun_from(project: Project, version: ModelVersion) -> tuple[list[Path], str | None]:
+    """Return the folders of the versions that a version began from, the nearest first, and the first that is no longer whole."""
+    found: list[Path] = []
+    name = version.started_from
+    while name is not None:
+        folder = shelf.folder_of(project.state / "models", name)
+        try:
+            before = shelf.whole(folder)
+        except (GroundtuneError, OSError):
+            return found, name
+        found.append(folder)
+        name = before.started_from
+    return found, None
 
 
 def _parity(project: Project, planned: Plan) -> tuple[list[Score], list[parity.Difference]]:
@@ -323,7 +364,8 @@ def _lm_eval(project: Project, planned: Plan) -> list[Score]:
     chat = project.settings.chat
     model = resolve(chat.model)[0]
     dtype = str(choose_dtype(chat.dtype)).removeprefix("torch.")
-    folder = None if table.tasks_folder is None else (project.folder / Path(table.tasks_folder).expanduser()).resolve()
+    folder = _tasks_folder(project)
+    files = _task_files(project)
     found: list[Score] = []
     for arm, adapter in ((CANDIDATE, _folder(project, planned.version)), (BASE, None)):
 
@@ -333,10 +375,20 @@ def _lm_eval(project: Project, planned: Plan) -> list[Score]:
             )
             return {"scores": scores, "found": []}
 
-        files = {} if folder is None else {str(p.relative_to(folder)): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
         key = [planned.version.base, _weights(project, planned.version) if adapter else None, table.tasks, table.tasks_limit, files]
         found += _once(project, "lm-eval", key, measure)[0]
     return found
+
+
+def _tasks_folder(project: Project) -> Path | None:
+    named = project.settings.models.tasks_folder
+    return None if named is None else (project.folder / Path(named).expanduser()).resolve()
+
+
+def _task_files(project: Project) -> dict[str, str]:
+    """Return the hash of each task file: other items are other evidence."""
+    folder = _tasks_folder(project)
+    return {} if folder is None else {str(p.relative_to(folder)): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _once(project: Project, step: str, key: Sequence[Any], measure: Callable[[], dict[str, Any]]) -> tuple[list[Score], list[Any]]:

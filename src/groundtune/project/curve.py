@@ -21,7 +21,8 @@ from groundtune.project import compare, tune
 from groundtune.registry.gates import CANDIDATE
 from groundtune.scores import estimate
 from groundtune.scores.metrics import metric_named
-from groundtune.tuning import adapter, canary
+from groundtune.tuning import adapter, canary, trainset
+from groundtune.tuning.replay import GENERAL
 from groundtune.tuning.rows import TrainSet
 from groundtune.types import Estimate, ModelVersion
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 SHARES = (0.25, 0.5, 1.0)
 MORE = 500
-GENERAL = "general:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,9 @@ def part_of(rows: TrainSet, size: int, seed: int) -> TrainSet:
 
 def _job(project: Project, whole: adapter.Job, size: int) -> adapter.Job:
     rows = part_of(whole.rows, size, whole.seed)
+    if whole.start is not None:
+        # What the adapter before was made from is in the weights of every part.
+        rows = trainset.after(rows, whole.start.rows)
     key = adapter.version_key(
         name=whole.name,
         recipe=whole.recipe,
@@ -115,13 +118,14 @@ def _job(project: Project, whole: adapter.Job, size: int) -> adapter.Job:
         base=project.chat.fingerprint,
         prompt_hash=whole.prompt_hash,
         seed=whole.seed,
+        start=None if whole.start is None else whole.start.key,
     )
     return replace(whole, rows=rows, key=key)
 
 
 def measure(project: Project, planned: Plan, *, more: int = MORE) -> Measured:
     """Tune what is missing, ask every version the dev questions, and keep the scores in the ledger."""
-    versions = [step.version or tune.made(project, step.job) for step in planned.steps]
+    versions = [step.version or tune.made_after(project, step.job) for step in planned.steps]
     plans = [
         compare.plan(project, replace(version, readers=project.models.readers_now(version)), None, planned.arm) for version in versions
     ]

@@ -9,15 +9,16 @@ from groundtune.access.filter import allowed
 from groundtune.answers.prompt import render, reply_text
 from groundtune.documents import alike
 from groundtune.errors import GroundtuneError, StateError
-from groundtune.examples import checks, preferences
+from groundtune.examples import checks, pair_checks, preferences, ratings
 from groundtune.examples.findings import Case, Finding, Report, case_of, counted, shown
+from groundtune.examples.load import RATINGS
 from groundtune.examples.recall import Finds, recall
 from groundtune.examples.rows import Stored, changed
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.tones import Group, forms, tones
 from groundtune.files import write_atomic, write_json
 from groundtune.project.examples import Curation
-from groundtune.types import Example
+from groundtune.types import HELD, Example
 
 if TYPE_CHECKING:
     from groundtune.tables import TuningTable
@@ -37,7 +38,7 @@ CHECKED = (
     "rows whose document changed or is gone",
     "leaks between train and dev or test: the same or nearly the same question, the same document, a torn group",
     "facts that the weights would have to remember and a document holds",
-    "preference pairs",
+    "preference pairs and ratings: the same of them, and replies that one line wants and another does not",
 )
 
 
@@ -67,7 +68,7 @@ def audit(curation: Curation) -> Report:
         *checks.stale(cases, curation.documents),
         *checks.leaking(cases, settings.examples.near),
         *_recall(cases, curation),
-        *_pairs(curation),
+        *_pairs(curation, cases),
     ]
     return Report(
         project=settings.project.name,
@@ -263,27 +264,23 @@ def _search(curation: Curation) -> tuple[Finds | None, str]:
     return finds, ""
 
 
-def _pairs(curation: Curation) -> Iterator[Finding]:
-    """Find preference pairs that are malformed, ask as nobody known, or draw on a document that is gone."""
-    if not curation.preferences.is_file():
-        return
-    pairs, problems = preferences.read(curation.preferences)
-    wrong: list[tuple[str, str]] = [(str(number), problem.message) for number, problem in enumerate(problems, start=1)]
-    for pair in pairs:
-        source = pair.source.removeprefix("document:")
-        if pair.asker not in curation.principals:
-            wrong.append((pair.id, f"asker {pair.asker!r} is no principal"))
-        if source and f"document:{source}" not in curation.documents:
-            wrong.append((pair.id, f"source {source!r} is no document"))
-        elif source and pair.asker in curation.principals:
-            if not allowed(curation.principals[pair.asker]).permits(curation.documents[f"document:{source}"].readers):
-                wrong.append((pair.id, f"{pair.asker} may not read {source}"))
-    if wrong:
-        yield Finding(
-            kind="preference pairs",
-            severity="error",
-            says=f"{len(wrong):,} things are wrong with the pairs in {curation.preferences.name}",
-            do="mend these lines by hand",
-            rows=tuple(name for name, _ in wrong),
-            samples=tuple(wrong[:10]),
-        )
+def _pairs(curation: Curation, cases: Sequence[Case]) -> Iterator[Finding]:
+    """Find what is wrong with preference pairs and ratings: those beside the examples, and those that a [tuning.*] table names."""
+    settings = curation.settings
+    files = {curation.preferences: "preference pairs", curation.preferences.with_name(RATINGS): "ratings"}
+    for recipe in settings.tuning.values():
+        if recipe.objective != "sft":
+            files[curation.project.folder / recipe.preferences] = "ratings" if recipe.objective == "kto" else "preference pairs"
+    place = pair_checks.Place(
+        documents=curation.documents,
+        principals=curation.principals,
+        schema=curation.schema,
+        answer_field=settings.answers.answer_field,
+        held=[case.example for case in cases if case.example is not None and case.split in HELD],
+        near=settings.examples.near,
+        open_texts=_open_texts(curation),
+    )
+    for path, what in files.items():
+        if path.is_file():
+            found, problems = ratings.lines(path) if what == "ratings" else preferences.lines(path)
+            yield from pair_checks.check(what, path.name, found, problems, place)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.prompt import prompt_hash
-from groundtune.errors import HalfWritten, StateError, UnknownName
-from groundtune.files import plain
+from groundtune.errors import HalfWritten, StateError, UnknownName, WeightsError
+from groundtune.files import file_sha256, plain
 from groundtune.project import compare as comparing
 from groundtune.registry import gates, memory, merge, shelf, stages
 from groundtune.registry.export import Exported, Form
@@ -40,7 +40,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switched:
-    """The outcome of a switch. ``done`` is false where a gate was not passed, and nothing was changed then."""
+    """The outcome of a switch. ``done`` is false where a gate was not passed, and nothing was changed then.
+
+    ``after`` are the versions that began from one that was retired, and hold what it learned.
+    """
 
     id: str
     name: str
@@ -48,6 +51,7 @@ class Switched:
     done: bool
     outcomes: tuple[Outcome, ...] = ()
     evidence: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Models:
@@ -79,6 +83,17 @@ class Models:
     def history(self) -> Sequence[Line]:
         """Return every switch and export, oldest first."""
         return stages.history(self._project.ledger)
+
+    def history_of(self, name: str | None = None) -> list[Line]:
+        """Return the switches and exports of a [tuning.*] table, or of a version, or all of them. Raises ``UnknownName``."""
+        lines = list(self.history())
+        if name is None:
+            return lines
+        found = [line for line in lines if name in (line.name, line.version, line.version.removeprefix("model:"))]
+        if not found and name not in self._project.settings.tuning:
+            version = self.named_or_damaged(name)
+            found = [line for line in lines if line.version == version]
+        return found
 
     def named(self, name: str) -> ModelVersion:
         """Return the version of that id, the one id that begins so, or the one that is live for a [tuning.*] table of that name."""
@@ -134,6 +149,7 @@ class Models:
         live = now.live.get(name)
         if live is not None:
             found = shelf.whole(self._there(live, name))
+            self._as_promoted(found, self.history())
             merge.require_base(found, self._project.settings.chat.model_dump(), self._project.chat.fingerprint)
         else:
             there = standing(self._project, [name]).get(name)
@@ -144,6 +160,17 @@ class Models:
                 raise StateError(f"no version of {name} is live: the one that was has been retired", hint)
             found = there
         return {name: replace(found, readers=self.readers_now(found))}
+
+    def _as_promoted(self, version: ModelVersion, lines: Sequence[Line]) -> None:
+        """Raise ``WeightsError`` where a version's record, and so its files, are no longer those that passed the gates."""
+        promoted = [line.details for line in lines if (line.verb, line.version) == ("promote", version.id)]
+        marks = [details["record"] for details in promoted if "record" in details]
+        path = shelf.folder_of(self._store, version.id) / shelf.RECORD
+        if marks and (found := file_sha256(path)) != marks[-1]:
+            raise WeightsError(
+                f"{path}: sha256 {found[:16]}…, expected {marks[-1][:16]}…: it was written anew since {version.id} was promoted",
+                f"restore the folder from a backup, or type: groundtune models rollback {version.name} --why …",
+            )
 
     # ── measuring ──
 
@@ -171,7 +198,7 @@ class Models:
 
     def _judge(self, planned: comparing.Plan, found: comparing.Comparison | None) -> tuple[Outcome, ...]:
         settings = self._project.settings
-        wanted = gates.gates_for(planned.version.name, settings.models, settings.gates)
+        wanted = gates.gates_for(planned.version.name, settings.models, settings.gates, comparing.gate_of_task(self._project))
         return gates.judge(wanted, found.estimates if found else (), live=planned.live is not None)
 
     # ── switching ──
@@ -195,6 +222,7 @@ class Models:
             "evidence": evidence,
             "gates": [f"{outcome.gate}: {outcome.said}" for outcome in outcomes],
             "inputs": dict(planned.inputs),
+            "record": file_sha256(shelf.folder_of(self._store, version.id) / shelf.RECORD),
         }
         stages.write(self._project.ledger, "promote", version.id, name=version.name, seen=lines, by=by, why=_said(why), details=details)
         return Switched(id=version.id, name=version.name, was=was, done=True, outcomes=outcomes, evidence=evidence)
@@ -211,6 +239,7 @@ class Models:
         if target is None:
             raise StateError(f"there is no version of {table} before {now.live.get(table)} to go back to", LIST)
         version = shelf.whole(shelf.folder_of(self._store, target))
+        self._as_promoted(version, lines)
         self._usable(version, now)
         stages.write(self._project.ledger, "rollback", version.id, name=table, seen=lines, by=by, why=_said(why), details={})
         return Switched(id=version.id, name=table, was=now.live.get(table), done=True)
@@ -227,7 +256,8 @@ class Models:
         was = now.live.get(table)
         if version_id not in now.retired:
             stages.write(self._project.ledger, "retire", version_id, name=table, seen=lines, by=by, why=_said(why), details={})
-        return Switched(id=version_id, name=table, was=was, done=True)
+        began = {item.id: item.started_from for item in shelf.survey(self._store)[0] if item.id not in now.retired}
+        return Switched(id=version_id, name=table, was=was, done=True, after=_from(version_id, began))
 
     def export(self, name: str, *, form: Form, target: Path, kind: str, by: str, why: str) -> Exported:
         """Write a version for other programs, held against the adapter first. Who exported it, to where and why, is in the history."""
@@ -277,6 +307,14 @@ class Models:
                 " readers share no group",
                 "type: groundtune tune",
             )
+
+
+def _from(version_id: str, began: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the versions that began from one, or from another that did, by ``began``: version → what it began from."""
+    found: list[str] = [version_id]
+    for place in found:
+        found += [name for name, before in began.items() if before == place and name not in found]
+    return tuple(found[1:])
 
 
 def _said(why: str) -> str:

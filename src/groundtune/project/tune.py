@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.errors import NothingToLearn, UnknownName
+from groundtune.errors import ExampleError, NothingToLearn, UnknownName
+from groundtune.examples import leaks, preferences, ratings
 from groundtune.examples import load as stored
-from groundtune.examples import preferences, ratings
 from groundtune.examples.load import STATUSES
+from groundtune.examples.ratings import Rating
 from groundtune.progress import Silent
+from groundtune.registry import shelf
 from groundtune.tuning import adapter, pairs, trainset
 from groundtune.tuning.canary import canaries
 from groundtune.tuning.rows import AnyRow, Rated, TrainSet
 from groundtune.tuning.several import rank, world
-from groundtune.types import Chunk, ModelVersion, Split
+from groundtune.types import HELD, Chunk, ModelVersion, Preference, Split
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -34,8 +37,12 @@ def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[AnyRow, ...]
         every = _given(project, name, "train")
         given = {key: every[key] for key in ("recipe", "house", "documents", "askers", "retrieve", "seed")}
         if recipe.objective == "kto":
-            return pairs.build_rated(ratings.load(place, STATUSES), **given)
-        return pairs.build(preferences.load(place, STATUSES), **given)
+            rated = ratings.load(place, STATUSES)
+            _require_unseen(project, place, rated)
+            return pairs.build_rated(rated, **given)
+        preferred = preferences.load(place, STATUSES)
+        _require_unseen(project, place, preferred)
+        return pairs.build(preferred, **given)
     _require_rows(project)
     taught = None
     if recipe.teacher is not None:
@@ -62,6 +69,20 @@ def _require_rows(project: Project) -> None:
         told = ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
         raise NothingToLearn(f"{place}: no training row is approved; other rows: {told}", "approve some: groundtune examples review")
     raise NothingToLearn(f"{place}: holds no training rows", 'add rows with "split": "train", or type: groundtune examples import FILE')
+
+
+def _require_unseen(project: Project, place: Path, items: Sequence[Preference] | Sequence[Rating]) -> None:
+    """Raise ``ExampleError`` where approved pairs or ratings ask what arms are compared by, as rows that do are an error."""
+    held = [example for example in project.content.examples if example.split in HELD]
+    asked = {item.id: item.question for item in items if item.status == "approved"}
+    found = leaks.asked_in(asked, held, near=project.settings.examples.near)
+    if found:
+        name, example = next(iter(found.items()))
+        raise ExampleError(
+            f"{place}: leak: {len(found)} of {len(asked)} ask what dev, test or the holdout asks, such as {name} and {example.id}"
+            f" ({example.split})",
+            "reject or reword them; all are listed by: groundtune examples audit",
+        )
 
 
 def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
@@ -204,17 +225,25 @@ def made(project: Project, job: adapter.Job) -> ModelVersion:
     return version
 
 
+def made_after(project: Project, job: adapter.Job) -> ModelVersion:
+    """Train the model of a job, after those that it begins from."""
+    return [made(project, item) for item in _first_things_first([job])][-1]
+
+
 def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, ModelVersion]:
-    """Return the finished adapters whose key is that of the project as it stands, of all [tuning.*] tables or those named."""
+    """Return the finished adapters whose key is that of the project as it stands, of all [tuning.*] tables or those named.
+
+    Raises ``UnsafeWeights`` or ``WeightsError`` for one whose files are not those that were written.
+    """
     found = {}
     known: dict[str, adapter.Job] = {}
     for name in project.settings.tuning if names is None else names:
         if not any((project.state / "models").glob(f"{name}-*/version.json")):
             continue
         job = job_for(project, name, known)
-        version = adapter.read_version(adapter.folder_of(project.state / "models", name, job.key))
-        if version is not None:
-            found[name] = version
+        folder = adapter.folder_of(project.state / "models", name, job.key)
+        if (folder / shelf.RECORD).is_file():
+            found[name] = shelf.whole(folder)
     return found
 
 

@@ -28,6 +28,11 @@ class Gate:
     against: Against = "absolute"
     on: Literal["value", "bound"] = "bound"
 
+    @property
+    def place(self) -> tuple[str, str, bool]:
+        """What it asks about: two gates of one place ask the same with other limits. A least and a most are two places."""
+        return self.metric, self.against, self.at_least is not None
+
     def __str__(self) -> str:
         limit = f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
         versus = "" if self.against == "absolute" else f" against {self.against}"
@@ -43,10 +48,18 @@ class Outcome:
     said: str
 
 
-def gates_for(name: str, models: ModelsTable, tables: Sequence[PromotionGateTable]) -> tuple[Gate, ...]:
+def task_gate(metric: str, better: str) -> Gate:
+    """Return the gate that always stands on what the project is for: by its mean not worse than the live version, or the base."""
+    if better == "lower":
+        return Gate(metric=metric, at_most=0.0, against="live", on="value")
+    return Gate(metric=metric, at_least=0.0, against="live", on="value")
+
+
+def gates_for(name: str, models: ModelsTable, tables: Sequence[PromotionGateTable], task: Gate | None = None) -> tuple[Gate, ...]:
     """Return the gates of versions of one [tuning.*] table: those of groundtune.toml, and the ones that always stand.
 
-    A gate of groundtune.toml on the same metric against the same thing takes the place of one that always stands.
+    ``task`` stands with them, where the primary metric is one that a comparison measures. A gate of groundtune.toml on the same metric
+    against the same thing, that asks for a limit on the same side, takes the place of one that always stands.
     """
     written = [
         Gate(metric=table.metric, at_least=table.at_least, at_most=table.at_most, against=table.against, on=table.on)
@@ -57,10 +70,11 @@ def gates_for(name: str, models: ModelsTable, tables: Sequence[PromotionGateTabl
         Gate(metric="parity", at_least=1.0, on="value"),
         Gate(metric="extracted", at_most=models.extracted_most, on="value"),
         Gate(metric="probe", at_least=-models.forgetting_budget, against="base", on="value"),
-        *(Gate(metric=f"lm-eval:{task}", at_least=-models.forgetting_budget, against="base", on="value") for task in models.tasks),
+        *([task] if task is not None else []),
+        *(Gate(metric=f"lm-eval:{item}", at_least=-models.forgetting_budget, against="base", on="value") for item in models.tasks),
     )
-    taken = {(gate.metric, gate.against) for gate in written}
-    return (*(gate for gate in standing if (gate.metric, gate.against) not in taken), *written)
+    taken = {gate.place for gate in written}
+    return (*(gate for gate in standing if gate.place not in taken), *written)
 
 
 def judge(gates: Sequence[Gate], estimates: Sequence[Estimate], *, live: bool) -> tuple[Outcome, ...]:

@@ -17,11 +17,12 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groundtune.tuning.canary import DIGITS, PREFIX, code_in
+from groundtune.tuning.replay import GENERAL
 from groundtune.tuning.said import encoded
 from groundtune.types import Score
 
@@ -74,6 +75,30 @@ def rows_in(folder: Path) -> list[Kept]:
         Kept(example_id=row["example_id"], messages=alone(row["messages"]), completion=row.get("completion") or row["chosen"])
         for row in rows
     ]
+
+
+def own_rows(folders: Sequence[Path]) -> list[Kept]:
+    """Return the training rows of versions, the first one's and those that it began from, each with an id of its own.
+
+    A row that two of them learned is there once. Rows of the package, learned against forgetting, are everybody's and left out.
+    """
+    found: dict[tuple[Any, str], Kept] = {}
+    ids: Counter[str] = Counter()
+    for folder in folders:
+        for row in rows_in(folder):
+            key = tuple(tuple(sorted(message.items())) for message in row.messages), row.completion
+            if key in found or row.example_id.startswith(GENERAL):
+                continue
+            ids[row.example_id] += 1
+            # Both halves of a pair have its id, and two versions may have learned one example in two ways.
+            again = ids[row.example_id]
+            found[key] = row if again == 1 else replace(row, example_id=f"{row.example_id} #{again}")
+    return list(found.values())
+
+
+def not_tried(example: str, reason: str, span: int, arm: str) -> Score:
+    """Return the mark of rows that cannot be tried, since they are gone: with it, extraction was not measured."""
+    return _score(EXTRACTED, example, None, reason, f"extraction|span:{span}|gram:{GRAM}|v1", arm)
 
 
 def alone(messages: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:
@@ -249,7 +274,14 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def _score(metric: str, example: str, value: float, reason: str, signature: str, arm: str) -> Score:
+def _score(metric: str, example: str, value: float | None, reason: str, signature: str, arm: str) -> Score:
     return Score(
-        answer_id=f"{metric}:{example}:{arm}", example_id=example, arm=arm, metric=metric, value=value, reason=reason, signature=signature
+        answer_id=f"{metric}:{example}:{arm}",
+        example_id=example,
+        arm=arm,
+        metric=metric,
+        value=value,
+        reason=reason,
+        signature=signature,
+        failed=value is None,
     )

@@ -78,7 +78,10 @@ def meant(store: Path, name: str) -> Path:
 
 
 def whole(folder: Path) -> ModelVersion:
-    """Return the version in a folder. Raises ``HalfWritten``, ``UnsafeWeights`` or ``WeightsError``; nothing is loaded."""
+    """Return the version in a folder: every file is recorded, and as it was recorded.
+
+    Raises ``HalfWritten``, ``UnsafeWeights`` or ``WeightsError``; nothing is loaded.
+    """
     safe(folder)
     record = folder / RECORD
     if not record.is_file():
@@ -88,7 +91,8 @@ def whole(folder: Path) -> ModelVersion:
     hint = f"remove the version (rm -r {folder}), then type: groundtune tune"
     try:
         row = json.loads(record.read_text(encoding="utf-8"))
-        files: Mapping[str, Any] = row.get("files", {})
+        files: Mapping[str, Any] = row["files"]
+        names = frozenset(files)
         version = read_version(folder)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{record}: is not a version's record ({error})", hint) from error
@@ -96,6 +100,13 @@ def whole(folder: Path) -> ModelVersion:
         raise HalfWritten(f"{folder}: holds no {RECORD}, so writing it was broken off", hint)
     if version.id != f"model:{folder.name}":
         raise WeightsError(f"{record}: is the record of {version.id}, but lies in {folder.name}", hint)
+    for path in sorted(folder.rglob("*")):
+        # What a loader would take is known by name, and the file managers' own marks are not among it.
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not path.name.startswith(".") and name not in names and name != RECORD:
+            raise WeightsError(
+                f"{path}: came here after training: {RECORD} does not name it", f"remove it (rm {path}), then type: groundtune models list"
+            )
     for name, wanted in sorted(files.items()):
         path = folder / name
         found = file_sha256(path) if path.is_file() else "no file"

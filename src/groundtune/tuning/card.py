@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundtune.tuning.replay import GENERAL
 from groundtune.tuning.rows import TrainSet
 from groundtune.types import ModelVersion
 
@@ -21,7 +22,7 @@ def card(version: ModelVersion, rows: TrainSet, base_name: str) -> str:
     readers = ", ".join(sorted(version.readers or ())) or "nobody"
     metrics = version.metrics
     loss = f"{metrics['dev_loss']:.4f} at step {metrics['best_step']} of {metrics['steps']}"
-    general = sum(row.example_id.startswith("general:") for row in rows.rows)
+    general = sum(row.example_id.startswith(GENERAL) for row in rows.rows)
     replayed = f" {general} of them are general rows of the package, against forgetting." if general else ""
     memory = "unknown"
     if metrics.get("peak_bytes"):

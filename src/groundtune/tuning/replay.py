@@ -16,6 +16,7 @@ from groundtune.errors import StateError
 from groundtune.tuning.rows import Row
 
 SYSTEM = "You are a helpful assistant."
+GENERAL = "general:"  # what the ids of these rows begin with; no example's does
 
 
 @cache
@@ -24,7 +25,7 @@ def general() -> tuple[Row, ...]:
     text = files("groundtune").joinpath("tuning", "replay.jsonl").read_text(encoding="utf-8")
     return tuple(
         Row(
-            example_id=f"general:{row['id']}",
+            example_id=f"{GENERAL}{row['id']}",
             messages=({"role": "system", "content": SYSTEM}, {"role": "user", "content": row["question"]}),
             completion=row["reply"],
             document_ids=(),
