@@ -126,6 +126,17 @@ def test_a_problem_has_a_state_that_is_remembered(tmp_path: Path) -> None:
     assert "problem (wrong type): " in shown and "3 problems (1 unreadable, 1 unsupported, 1 wrong type)" in shown
 
 
+def test_of_many_problems_of_one_kind_the_first_are_printed_and_the_rest_counted(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.")
+    for number in range(14):
+        (folder / "documents" / f"n{number:02d}.txt").write_text("No readers are named here.")
+    (folder / "documents" / "z.xyz").write_text("x")
+    done = ran(folder)
+    assert done.stdout.count("problem (no readers): ") == 11 and "and 4 more" in done.stdout and "problem (unsupported): " in done.stdout
+    assert "n00.txt.meta.toml beside it" in done.stdout and "15 problems (14 no readers, 1 unsupported)" in done.stdout
+    assert len(json.loads(ran(folder, "--json").stdout)["problems"]) == 15
+
+
 def test_a_dry_run_reckons_with_the_embedders_price_and_with_lines_that_a_model_writes(tmp_path: Path) -> None:
     folder = make(tmp_path / "p", a="# Crane\n\nThe crane is green.", b="# Quay\n\nThe quay is blue.")
     config = (folder / "groundtune.toml").read_text()

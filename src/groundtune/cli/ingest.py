@@ -168,8 +168,15 @@ def _print(result: Ingested) -> None:
 
 
 def _problems(result: Ingested) -> None:
+    """Print problems; of many of one state the first, since a folder that wants one setting has as many as it has files."""
+    printed: Counter[str] = Counter()
     for (message, hint), state in zip(result.problems, result.states, strict=True):
-        say(f"problem{f' ({state})' if state else ''}: {message}\n  {hint}")
+        printed[state] += 1
+        if not state or printed[state] <= SHOWN:
+            say(f"problem{f' ({state})' if state else ''}: {message}\n  {hint}")
+    for state, count in sorted(printed.items()):
+        if state and count > SHOWN:
+            say(f"problem ({state}): and {count - SHOWN} more; to see all: groundtune ingest --dry-run --json")
 
 
 def _counted(result: Ingested) -> str:

@@ -187,7 +187,7 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
     if readers is None and not given.may_be_unnamed:
         raise DocumentError(
             f"{path}: names no readers, and [documents] readers has no default for it",
-            "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check",
+            _how_to_name_readers(name),
             state="no readers",
         )
     metadata = dict(sorted(fields.items()))
@@ -205,6 +205,17 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
         places=places,
         unnamed=readers is None,
     )
+
+
+def _how_to_name_readers(name: str) -> str:
+    """Return what to do for a document that nobody names the readers of; most formats have no place for it themselves."""
+    loader, packed = LOADERS.get(PurePosixPath(name).suffix.lower()), "!/" in name
+    if loader == "markdown":
+        return "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check"
+    if loader == "html":
+        return 'add <meta name="readers" content="everyone"> to its head, then type: groundtune check'
+    beside = "" if packed else f" into {PurePosixPath(name).name}.meta.toml beside it, or for all of a folder"
+    return f'write readers = ["everyone"]{beside} into [documents] or a [[documents.rules]] table, then type: groundtune check'
 
 
 def _storable(text: str) -> str:
