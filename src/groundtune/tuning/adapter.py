@@ -32,7 +32,7 @@ from groundtune.types import ModelVersion
 
 SCHEMA = 1
 WEIGHTS = ADAPTER
-SAID_PROMPTS = 8
+SAID_PROMPTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
