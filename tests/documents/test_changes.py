@@ -181,6 +181,22 @@ def test_a_dropped_item_is_not_heard_of_until_it_changes() -> None:
     assert kinds(synced(catalogue, origin(box)))["box/a.md"] == "new"
 
 
+def test_what_was_read_in_part_can_be_taken_as_read_until_it_changes() -> None:
+    import made_files as made
+
+    raw = made.zipped({"good.md": "Good.", "odd.xyz": "x"})
+    catalogue, box = Catalogue(None), Memory({"a.zip": raw})
+    assert [error.message for error in synced(catalogue, origin(box)).problems] != []
+    taken = synced(catalogue, origin(box), drop=["box/a.zip"])
+    assert kinds(taken) == {"box/a.zip": "unchanged"} and not taken.problems and ids(taken) == {"document:box/a.zip!/good.md"}
+    assert not synced(catalogue, origin(box)).problems and not synced(catalogue, origin(box), retry=True).problems
+    assert synced(catalogue, origin(box), reread=True).problems
+    box.texts["a.zip"] = made.zipped({"good.md": "Better.", "odd.xyz": "x"})
+    assert synced(catalogue, origin(box)).problems
+    fresh = synced(Catalogue(None), origin(box), drop=["box/a.zip"])
+    assert kinds(fresh) == {"box/a.zip": "new"} and not fresh.problems
+
+
 def test_only_failed_items_can_be_dropped() -> None:
     with pytest.raises(DocumentError, match="no failed document"):
         survey([origin(Memory({"b.md": "# B\n\ntwo"}))], Catalogue(None), drop=["box/b.md"])

@@ -238,6 +238,16 @@ def test_a_version_of_other_settings_is_promoted_only_when_asked(folder: Path) -
     assert project.index.rollback(other_settings=True).id == first.id
 
 
+def test_a_file_that_cannot_be_read_is_no_reason_to_look_at_no_version(folder: Path) -> None:
+    opened(folder).ingest()
+    write(folder, "yard", "The yard is new.")
+    (folder / "documents" / "scan.pdf").write_bytes(b"%PDF-1.4 cut off")
+    version = opened(folder).ingest(strict=False, promote=False).version
+    assert version is not None and opened(folder).index.verify(version.id).differences == ()
+    assert opened(folder).index.promote(version.id).done
+    assert opened(folder).index.verify().differences == ()
+
+
 def test_a_name_that_is_none_is_refused(folder: Path) -> None:
     project = opened(folder)
     with pytest.raises(StaleIndex, match="no index yet"):

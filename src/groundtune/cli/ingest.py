@@ -25,7 +25,7 @@ KINDS = ("new", "changed", "moved", "gone", "unchanged", "failed", "dropped", "k
 @click.option("--dry-run", is_flag=True, help="print what would change and what it would cost; write nothing")
 @click.option("--retry", is_flag=True, help="try failed and dropped documents again that did not change")
 @click.option("--reread", is_flag=True, help="read and parse everything, also what has the size and times that it had")
-@click.option("--drop", multiple=True, metavar="NAME", help="do not hear of this failed document again, until it changes")
+@click.option("--drop", multiple=True, metavar="NAME", help="do not hear again of what cannot be read of this document, until it changes")
 @click.option("--watch", is_flag=True, help="stay, and ingest whenever something changes; Ctrl-C ends it after what it is doing")
 @click.option("--every", type=click.FloatRange(min=0.05), default=0.5, show_default=True, help="seconds between two looks at the folders")
 @click.option("--others", type=click.FloatRange(min=1), default=300, show_default=True, help="seconds until other sources are asked again")
@@ -165,6 +165,8 @@ def _print(result: Ingested) -> None:
         kinds = Counter(state for state in result.states if state)
         by_kind = f" ({', '.join(f'{count} {state}' for state, count in sorted(kinds.items()))})" if kinds else ""
         say(f"{len(result.problems)} problems{by_kind}; the rest is {'not affected' if version is None else 'in the index'}")
+        if kinds:
+            say("  to do without one of these files: groundtune ingest --drop NAME")
 
 
 def _problems(result: Ingested) -> None:

@@ -76,19 +76,21 @@ def survey(
 
     ``reread`` reads and parses every item, whatever its stamp and the hash of its bytes say: for a file system whose times are not to be
     trusted, or a parser that was replaced beneath the same version.
-    ``retry`` tries failed items again whose bytes are as they were; ``drop`` holds full names of failed items not to hear of again;
-    ``emptied`` names sources of which it is right that they list nothing any more. Raises ``DocumentError`` for a name in ``drop`` that no
-    failed item has.
+    ``retry`` tries failed items again whose bytes are as they were; ``drop`` holds full names of items not to hear of again, until they
+    change: failed ones, and those that could be read in part (that part is served). ``emptied`` names sources of which it is right that
+    they list nothing any more. Raises ``DocumentError`` for a name in ``drop`` that no such item has.
     """
     listed = tuple(_listed(origin, catalogue, Ask(retry, reread, frozenset(drop)), emptied, progress or Silent()) for origin in origins)
     names = {origin.name for origin in origins}
     removed = tuple(sorted(name for name in catalogue.sources() if name not in names))
     found = Survey(listed=_unique(listed), removed=removed, removed_items=tuple(item for name in removed for item in catalogue.known(name)))
-    could = {change.name for change in found.changes if change.kind in ("failed", "dropped")}
+    could = {change.name for change in found.changes if change.kind in ("failed", "dropped") or change.accepted}
     for name in drop:
         if name not in could:
             known = ", ".join(sorted(could)) or "none"
-            raise DocumentError(f"{name!r} is no failed document; failed: {known}", "type: groundtune ingest --dry-run")
+            raise DocumentError(
+                f"{name!r} is no failed document, nor one that was read in part; failed: {known}", "type: groundtune ingest --dry-run"
+            )
     return found
 
 

@@ -44,7 +44,7 @@ class Change:
     """What became of one item.
 
     ``name`` is its full name, prefix included; ``moved_from`` the full name that its bytes had before.
-    ``stored``: the catalogue has it exactly so.
+    ``stored``: the catalogue has it exactly so. ``accepted``: somebody said just now that what could not be read of it is not missed.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Change:
     moved_from: str | None = None
     problems: tuple[GroundtuneError, ...] = ()
     stored: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,9 @@ def _read(
 ) -> Change:
     state: State = "ok" if not problems else "partly" if documents else "failed"
     dropped = state == "failed" and full in drop
+    accepted = state == "partly" and full in drop
+    if accepted:
+        state, problems = "ok", ()
     known = Known(
         source=origin.name,
         name=name,
@@ -131,9 +135,9 @@ def _read(
     if state == "failed":
         return Change(name=full, kind="dropped" if dropped else "failed", known=known, problems=() if dropped else problems)
     if before is None or not before.documents:
-        return Change(name=full, kind="new", known=known, problems=problems)
+        return Change(name=full, kind="new", known=known, problems=problems, accepted=accepted)
     same = {d.id: (d.content_hash, d.readers) for d in before.documents} == {d.id: (d.content_hash, d.readers) for d in documents}
-    return Change(name=full, kind="unchanged" if same else "changed", known=known, problems=problems)
+    return Change(name=full, kind="unchanged" if same else "changed", known=known, problems=problems, accepted=accepted)
 
 
 def _as_before(full: str, known: Known, drop: frozenset[str], *, stored: bool = False) -> Change:
@@ -142,6 +146,8 @@ def _as_before(full: str, known: Known, drop: frozenset[str], *, stored: bool = 
         return Change(name=full, kind="dropped", known=replace(known, state="dropped"))
     if known.state == "dropped":
         return Change(name=full, kind="dropped", known=known, stored=stored)
+    if known.state == "partly" and full in drop:
+        return Change(name=full, kind="unchanged", known=replace(known, state="ok", reasons=()), accepted=True)
     problems = remembered(known.reasons)
     return Change(name=full, kind="failed" if known.state == "failed" else "unchanged", known=known, problems=problems, stored=stored)
 

@@ -131,7 +131,11 @@ def read_or_raise(folder: Path, settings: Settings) -> Content:
     """Read everything; raise the one problem there is, or all of them as ``Problems``."""
     content, problems = read(folder, settings)
     if content is None:
-        raise problems[0] if len(problems) == 1 else Problems(problems)
+        if len(problems) == 1:
+            raise problems[0]
+        files = any(isinstance(error, DocumentError) for error in problems)
+        hint = "mend these, or do without a file: groundtune ingest --drop NAME; then type: groundtune check"
+        raise Problems(problems, hint) if files else Problems(problems)
     return content
 
 

@@ -140,7 +140,8 @@ class Versions:
         switch.refuse_other_settings(version, self._project.embed, self._project.splitter, self._project.store, hint)
 
     def _documents(self) -> Sequence[Document]:
-        return list(self._project.content.documents.values())
+        # As they are served: a file that cannot be read is told by the verbs that read files, and is no reason to look at no version.
+        return list(self._project.served.documents.values())
 
     def _recorded(self, version: IndexVersion) -> list[str]:
         return [name for name in self._project.ledger.parents(version.id) if name.startswith("document:")]
