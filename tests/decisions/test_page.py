@@ -147,3 +147,7 @@ def test_the_page_says_how_sure_and_what_was_won_and_lost() -> None:
     told = page(DECISION, replace(behind(), scores=[*behind().scores, *other], answers=answers))
     assert "Questions won and lost" in told and "better 1 · as good 0 · worse 0 (n = 1)" in told
     assert "Questions won and lost" not in page(replace(DECISION, choice=None, fallback=None), behind())
+    cheap = [
+        replace(item, value=1.6351e-05, low=1.6112e-05, high=1.6594e-05) if item.metric == "cost" else item for item in DECISION.estimates
+    ]
+    assert "<b>0.0164</b><small>0.0161 to 0.0166</small>" in page(replace(DECISION, estimates=tuple(cheap)), behind())

@@ -95,6 +95,7 @@ def test_a_decision_says_first_what_speaks_against_it_and_what_it_costs_and_whic
     assert [row[0] for row in owners.rows][:1] == ["examples"]  # prompt only: no documents to keep, no model to train again
     assert any("test set is incomplete: it has no question marked as out_of_scope or adversarial" in line for line in decision.not_covered)
     assert any("come in 5 groups" in line for line in decision.assumptions)
+    assert any("answers given up to 4 at once, each waiting for its whole batch" in line for line in decision.assumptions)
     found = again.reproduce(gt.open(project.folder), decision.id)
     assert found.same is True and found.differs == ()
 

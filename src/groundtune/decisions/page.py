@@ -14,6 +14,7 @@ from groundtune.decisions import sections
 from groundtune.decisions.drill import Evidence, drill_down, packed
 from groundtune.decisions.plots import Difference, Point, forest, scatter
 from groundtune.decisions.wins import drawing, wins
+from groundtune.decisions.wording import together
 from groundtune.scores.metrics import metric_named
 from groundtune.types import Arm, Decision, Estimate
 
@@ -91,8 +92,8 @@ def _header(decision: Decision, evidence: Evidence) -> str:
 def _minute(decision: Decision) -> str:
     return (
         '<section><h2>In one minute</h2><div class="columns"><div>'
-        f"<h3>Why</h3>{_list(decision.reasons, 'No reason was recorded.')}"
-        f"<h3>What would flip it</h3>{_list(decision.flips, 'Nothing was named.')}</div><div>"
+        f"<h3>Why</h3>{_list(decision.reasons, 'No reason was recorded.')}</div><div>"
+        f"<h3>What would flip it</h3>{_list(decision.flips, 'Nothing was named.')}"
         f"<h3>Assumed</h3>{_list(decision.assumptions, 'Nothing.')}"
         f"<h3>Not covered</h3>{_list(decision.not_covered, 'Nothing was left out, deliberately.')}</div></div></section>"
     )
@@ -147,8 +148,9 @@ def _cell(estimate: Estimate | None, not_run: bool) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return f'<td class="state">{escape(estimate.state)}<small>{escape(estimate.reason)}</small></td>'
     failed = f", {estimate.n_failed} failed" if estimate.n_failed else ""
-    low, high = _number(estimate.low, estimate.metric), _number(estimate.high, estimate.metric)
-    value = _number(estimate.value, estimate.metric)
+    value, low, high = (_number(end, estimate.metric) for end in (estimate.value, estimate.low, estimate.high))
+    if estimate.metric == "cost":
+        value, low, high = together(1000 * estimate.value, 1000 * estimate.low, 1000 * estimate.high)
     return f'<td class="number"><b>{value}</b><small>{low} to {high}</small><small>n = {estimate.n}{failed}</small></td>'
 
 

@@ -87,7 +87,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     curves = curve.measured_for(project, evaluation.inputs)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
-        "assumptions": [*_assumptions(relocked), *_held_out(project, evaluation), *evaluation.notes],
+        "assumptions": [*_assumptions(relocked), *_in_batches(evaluation), *_held_out(project, evaluation), *evaluation.notes],
         "not_covered": [*_not_covered(project, evaluation), *_too_small(estimates, rubric), *([] if report else [_UNPROBED.format(why)])],
         "currency": settings.costs.currency,
         "looks": evaluation.looks,
@@ -178,6 +178,17 @@ def _assumptions(relocked: int) -> list[str]:
         return []
     return [
         f"The test set, the rubric or the arms were changed and locked again {relocked} time(s); groundtune.lock lists the earlier locks."
+    ]
+
+
+def _in_batches(evaluation: Evaluation) -> list[str]:
+    """Return how many questions were answered at once, which is what the seconds of an answer are of."""
+    most = max((answer.seconds.batch for answers in evaluation.answers.values() for answer in answers), default=1)
+    if most < 2:
+        return []
+    return [
+        f"seconds_total is of answers given up to {most} at once, each waiting for its whole batch; what one caller alone waits is in the"
+        " load probe, where there is one."
     ]
 
 
