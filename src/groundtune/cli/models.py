@@ -58,7 +58,7 @@ def command(
     \b
     list             the versions, their stage, and folders that hold none
     show A           what A was made of, its evidence and its history
-    history [NAME]   what was live when, who switched, why, on which evidence; of one [tuning.*] name or version, or of all
+    history [NAME]   what was live when, who switched, why, and on which evidence
     compare A [B]    measure A against its base and the live version (or B), and hold it against the gates
     promote A        make A live, if it passes every gate on that evidence; exit code 1 if not
     rollback NAME    go back to the version of NAME that was live before
