@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundtune.cli.common import opened, say, say_json, verb
+from groundtune.cli.common import counted, opened, say, say_json, verb
 
 if TYPE_CHECKING:
     from groundtune.project import Project
@@ -161,7 +161,7 @@ def _print(result: Ingested) -> None:
     for message, hint in result.problems:
         say(f"problem: {message}\n  {hint}")
     if result.problems:
-        say(f"{len(result.problems)} problems; the rest is {'not affected' if version is None else 'in the index'}")
+        say(f"{counted(len(result.problems), 'problem')}; the rest is {'not affected' if version is None else 'in the index'}")
 
 
 def _counted(result: Ingested) -> str:

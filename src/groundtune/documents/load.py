@@ -21,7 +21,7 @@ from groundtune import plugins
 from groundtune.documents import magic, sandbox
 from groundtune.documents.code import LANGUAGES
 from groundtune.documents.decode import decode
-from groundtune.documents.loaded import HINT, Loaded, Loader, readers_of
+from groundtune.documents.loaded import HINT, NONE_HINT, Loaded, Loader, readers_of
 from groundtune.documents.places import composed
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
@@ -173,7 +173,7 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
     if readers is None and not given.may_be_unnamed:
         raise DocumentError(
             f"{path}: names no readers, and [documents] readers has no default for it",
-            "add readers: [everyone] to its front matter ([] means nobody), then type: groundtune check",
+            f"{_where_readers_go(path)} ([] means nobody), then type: groundtune check",
             state="no readers",
         )
     metadata = dict(sorted(fields.items()))
@@ -191,6 +191,16 @@ def _made(path: Path, name: str, loaded: Loaded, given: _Given) -> Document:
         places=places,
         unnamed=readers is None,
     )
+
+
+def _where_readers_go(path: Path) -> str:
+    """Return where a file of this kind can say who reads it."""
+    kind = LOADERS.get(path.suffix.lower())
+    if kind == "markdown":
+        return "add readers: [everyone] to its front matter"
+    if kind == "html":
+        return 'add <meta name="readers" content="everyone"> to its head'
+    return f'write readers = ["everyone"] to {path.name}.meta.toml beside it, or to [documents] in groundtune.toml'
 
 
 def _storable(text: str) -> str:
@@ -221,7 +231,7 @@ def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:
             else:
                 documents[document.id] = document
     if not documents and not problems:
-        problems.append(DocumentError(f"{folder}: holds no documents", "add .md, .html or .txt files, then type: groundtune check"))
+        problems.append(DocumentError(f"{folder}: holds no documents", NONE_HINT))
     return Reading(documents=tuple(documents.values()), problems=tuple(problems))
 
 

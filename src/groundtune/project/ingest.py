@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from groundtune.access.directory import Directory
 from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
+from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
 from groundtune.project import readers
@@ -76,7 +77,6 @@ def ingest(
     """Sync the index with the sources and record what it was made from. A mass change of readers has to be accepted.
 
     ``strict`` raises where anything cannot be read, before anything is changed. Otherwise that is in the result, and the rest goes on.
-    Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     Without ``fetch``, only the documents folder is listed. ``promote`` and ``rebuild`` are those of ``chunks.build.sync``.
     """
     directory = directory_of(project.folder, project.settings)
@@ -283,4 +283,4 @@ def _known_sources(given: Collection[str], known: Sequence[str]) -> None:
 
 
 def _empty(project: Project) -> GroundtuneError:
-    return StateError(f"{project.folder}: its sources hold no documents", "add .md, .html or .txt files, then type: groundtune ingest")
+    return StateError(f"{project.folder}: its sources hold no documents", NONE_HINT)
