@@ -17,12 +17,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from groundtune.errors import ConfigError, GroundtuneError, Problems
+from groundtune.errors import ConfigError, GroundtuneError, Problems, meant
 from groundtune.tables import Settings, Table, TuningTable
 from groundtune.tables.evidence import LimitTable
 
 FILE = "groundtune.toml"
 PREFIX = "GROUNDTUNE__"
+# What a value has to be, by the beginning of pydantic's name for the fault.
+WANTED = {
+    "bool": "true or false, without quotes",
+    "int_": "a whole number",
+    "float_": "a number",
+    "string_type": "a text in quotes",
+    "list_type": "a list in square brackets",
+    "string_pattern_mismatch": "small letters and digits, a letter first: {pattern}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,10 @@ def load(folder: Path) -> Loaded:
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}", "mend that line, then type: groundtune check") from None
+        place = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
+        said = f"{path}:{place[2]}: not TOML at column {place[3]}: {place[1]}" if place else f"{path}: not TOML: {error}"
+        said += "; a text stands in quotes, true and false without" if "Invalid value" in said else ""
+        raise ConfigError(said, "mend that line, then type: groundtune check") from None
     overlay = dict(_environment())
     merged = _merge(written, overlay)
     problems: list[GroundtuneError] = []
@@ -149,11 +161,14 @@ def _explain(path: Path, text: str, detail: Any) -> ConfigError:
     shown = f" is {value!r}" if isinstance(value, str | int | float | bool) else ""
     if detail["type"] == "extra_forbidden":
         known = _known_keys(detail["loc"])
-        message = f"{key}: unknown key; known here: {', '.join(known)}" if known else f"{key}: unknown key"
+        near = meant(str(detail["loc"][-1]), known)
+        message = f"{key}: unknown key{near}; known here: {', '.join(known)}" if known else f"{key}: unknown key"
     elif detail["type"] == "missing":
         message = f"{key}: missing; it is required"
     else:
-        message = f"{key}{shown}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+        wanted = next((words for kind, words in WANTED.items() if detail["type"].startswith(kind)), "")
+        said = f"expected {wanted.format(**detail.get('ctx', {}))}" if wanted else f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+        message = f"{key}{shown}: {said}"
     number = line_of(text, [str(part) for part in detail["loc"]])
     return ConfigError(f"{path}:{number}: {message}", "mend that, then type: groundtune check")
 

@@ -33,8 +33,19 @@ GroundtuneError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
+
+MOST_COMPARED = 2_000  # names; each takes some hundredths of a millisecond, and a file may hold as many wrong ones
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" for the known name that is most like this one, or nothing; nothing too where there are very many."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1) if len(names) <= MOST_COMPARED else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class GroundtuneError(Exception):
@@ -85,7 +96,7 @@ class UnknownName(InputError):
     def of(cls, what: str, name: str, known: Sequence[str], hint: str) -> Self:
         """Build the message from what was asked for and what there is."""
         listed = ", ".join(sorted(known)) or "none"
-        return cls(f"unknown {what} {name!r}; known: {listed}", hint)
+        return cls(f"unknown {what} {name!r}{meant(name, known)}; known: {listed}", hint)
 
 
 class TokenError(InputError):

@@ -162,7 +162,7 @@ def test_what_if_says_so_where_nothing_hangs_on_it(folder: Path) -> None:
         (["--what-if", "churn"], InputError, "expected KEY=VALUE"),
         (["--what-if", "churn="], InputError, "expected KEY=VALUE"),
         (["--what-if", "churn=daily", "churn=weekly"], InputError, "given twice"),
-        (["--what-if", "churm=daily"], UnknownName, "unknown what-if 'churm'; known: "),
+        (["--what-if", "churm=daily"], UnknownName, "unknown what-if 'churm'; did you mean 'churn'?; known: "),
         (["--what-if", "churn=hourly"], ConfigError, "--what-if churn=hourly: input should be 'yearly'"),
         (["--what-if", "volume=-1"], ConfigError, "--what-if volume=-1: input should be greater than or equal to 0"),
         (["--what-if", "label_hour=-1"], ConfigError, "expected 0 or more"),

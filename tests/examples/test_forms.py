@@ -99,8 +99,8 @@ def test_pairs_come_in_six_shapes(value: dict[str, Any]) -> None:
         ("preference", {"prompt": chat("u:a?", "a:1", "u:b?")["messages"], "chosen": "x", "rejected": "y"}, "and a pair holds one"),
         ("answers", {"question": "q", "arm": "rag", "said": "x", "failure": "timed out"}, "the answer failed: timed out"),
         ("rows", {"question": "q", "reply": "x"}, "reply is no object"),
-        ("csv", {"answer": "x"}, "no question: name its column"),
-        ("csv", {"question": "x"}, "no answer: name its column"),
+        ("csv", {"answer": "x"}, "no question in its columns ('answer' alone: cells have to be apart by a comma"),
+        ("csv", {"question": "x", "note": ""}, "no answer in its columns ('question', 'note'"),
     ],
 )
 def test_what_cannot_be_an_example_is_refused_with_the_reason(form: str, value: dict[str, Any], words: str) -> None:

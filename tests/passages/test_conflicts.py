@@ -43,10 +43,15 @@ def passage(document: str, text: str, *, headings: tuple[str, ...] = (), title: 
         ("on port 443.", "port #", 443),
         ("tried 5 times", "# tim", 5),
         ("Within 10 seconds", "duration", 10),
+        ("within 3 working days", "working days", 3),
     ],
 )
 def test_a_figure_is_read_with_its_kind(sentence: str, kind: str, value: float) -> None:
     assert list(figures(sentence).given.get(kind, {})) == [pytest.approx(value)]
+
+
+def test_working_days_are_shown_whole_and_are_not_days() -> None:
+    assert figures("It is given back within 3 working days.").given == {"working days": {3.0: "3 working days"}}
 
 
 @pytest.mark.parametrize(

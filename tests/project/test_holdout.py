@@ -147,7 +147,7 @@ def test_the_verbs_say_what_was_asked_and_how_often(project: gt.Project, capsys:
         assert run(*words, "-p", str(project.folder), "--progress", "silent") == code
         return capsys.readouterr().out
 
-    assert "0 evaluations have seen it" in said("lock")
+    assert "evaluations that have seen it: 0" in said("lock")
     assert "look 1 at the holdout" in said("evaluate", "--holdout")
     assert json.loads(said("evaluate", "--holdout", "--json"))["asked"] == "holdout"
     assert "decision:0002" in said("decide", "--holdout")

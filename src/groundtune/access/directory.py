@@ -24,11 +24,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from groundtune.access.groups import USER, closed, meant, own, widened, wrong_name
+from groundtune.access.groups import USER, closed, own, widened, wrong_name
 from groundtune.access.paths import wrong_pattern
 from groundtune.access.rules import OPEN, People, Rule
 from groundtune.access.sql import Members
-from groundtune.errors import ConfigError, GroundtuneError, Problems
+from groundtune.errors import ConfigError, GroundtuneError, Problems, meant
 from groundtune.types import Principal
 
 HINT = 'write it as: ana = ["everyone", "support"], then type: groundtune check'

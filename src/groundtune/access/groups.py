@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from groundtune.errors import ConfigError
 
@@ -43,12 +42,6 @@ def closed(nested: Mapping[str, Iterable[str]], place: str = "groups") -> dict[s
 def widened(groups: Iterable[str], above: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the groups, and all that they are in."""
     return frozenset().union(*(above.get(group, frozenset({group})) for group in groups))
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" for the known name that is most like this one, or nothing."""
-    near = get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def wrong_name(group: object) -> str | None:

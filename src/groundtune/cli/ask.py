@@ -64,15 +64,20 @@ def command(
     if as_json:
         say_json(answer)
         return 1 if answer.failure else 0
-    _print(answer)
+    _print(answer, project.settings.chat.base_url)
     if why:
         _print_why(answer)
     return 1 if answer.failure else 0
 
 
-def _print(answer: Answer) -> None:
+def _print(answer: Answer, server: str | None) -> None:
     if answer.failure:
         say(f"no answer: {answer.failure}")
+        say(
+            "  see what [chat] is set to: groundtune check --settings"
+            if not server
+            else f"  see whether the server answers: curl {server}/models"
+        )
         return
     say(answer.said)
     for citation in answer.cited:

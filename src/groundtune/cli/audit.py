@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundtune.cli.common import grid, opened, say, say_json, verb
+from groundtune.cli.common import grid, login, opened, say, say_json, verb
 
 if TYPE_CHECKING:
     from groundtune.decisions.audit.propose import Label, Proposal
@@ -70,9 +69,9 @@ def command(
         _proposals(audit, as_json)
         return 0
     if web:
-        _web(audit, labeller or getpass.getuser(), file, disputed, port or 0)
+        _web(audit, labeller or login("--labeller"), file, disputed, port or 0)
     elif not report and not as_json:
-        who = files.labeller_named(labeller or getpass.getuser())
+        who = files.labeller_named(labeller or login("--labeller"))
         there = files.read(audit.path)
         queue = list(there.disputed() if disputed else there.todo(who))
         _session(audit, who, queue)

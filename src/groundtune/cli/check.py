@@ -50,7 +50,8 @@ def command(folder: str, as_json: bool, shown: str | None, with_settings: bool, 
         raise report.problems[0] if len(report.problems) == 1 else Problems(report.problems)
     say(", ".join(f"{count} {name}" for name, count in report.counts.items()))
     for split, kinds in report.kinds.items():
-        say(f"  {split}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+        if kinds:
+            say(f"  {split}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     for warning in report.warnings:
         say(f"warning: {warning}")
     say()

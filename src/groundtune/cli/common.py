@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from groundtune.errors import StateError
 from groundtune.progress import DISPLAYS, display
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ def opened(folder: str, shown: Any) -> Project:
     return open(folder, progress=display(shown))
 
 
+def login(option: str) -> str:
+    """Return who is at the keyboard, as the system knows them; ``option`` is what names somebody instead. Raises ``StateError``."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise StateError("the system has no name for this user, and this is kept with a name", f"say who it is: {option} NAME") from None
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 problem", "1,200 problems"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def say(text: str = "") -> None:
     """Print a line of the result to stdout."""
     click.echo(text)
@@ -60,6 +76,9 @@ def grid(made: Grid, most: int = 110) -> None:
     cells = [[cell if len(cell) <= most else cell[: most - 1] + "…" for cell in row] for row in made.rows]
     words = {place for place in range(len(made.head)) if not place or sum(len(row[place].split()) > 3 for row in cells) * 2 > len(cells)}
     say(f"\n{made.title}" if made.title else "")
-    table(list(made.head), cells, words)
+    if cells:
+        table(list(made.head), cells, words)
+    else:
+        say("none")
     if made.note:
         say(made.note)

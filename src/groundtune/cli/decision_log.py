@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from groundtune.cli.common import say, say_json
+from groundtune.cli.common import counted, say, say_json
 
 if TYPE_CHECKING:
     from groundtune.decisions.compare import Change
@@ -21,7 +21,10 @@ def verify(project: Project, as_json: bool) -> int:
     else:
         for problem in problems:
             say(f"  - {problem}")
-        say(f"{count} decisions in the log; " + (f"{len(problems)} problems" if problems else "all as they were written and signed"))
+        say(
+            f"{counted(count, 'decision')} in the log; "
+            + (counted(len(problems), "problem") if problems else "all as they were written and signed")
+        )
     return 1 if problems else 0
 
 

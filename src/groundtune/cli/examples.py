@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundtune.cli.common import opened, say, say_json, table, verb
+from groundtune.cli.common import counted, login, opened, say, say_json, table, verb
 
 if TYPE_CHECKING:
     from groundtune.project.examples import Curation, Exported, Imported
@@ -160,9 +160,11 @@ def _say_import(done: Imported, dry_run: bool) -> None:
     new = sum(done.counts.values())
     counts = ", ".join(f"{count:,} {name}" for name, count in done.counts.items()) or "none"
     where = f" {'would go' if dry_run else 'written'} to {done.path}" if done.path else ""
-    say(f"{done.form}: {new:,} new rows{where}: {counts}; {done.present:,} were there already")
+    say(f"{done.form}: {counted(new, 'new row')}{where}: {counts}; {done.present:,} were there already")
     for reason, count in sorted(done.reasons.items(), key=lambda item: -item[1])[:SHOWN]:
         say(f"  {count:,} × {reason}")
+    if any("asker is missing" in reason for reason in done.reasons):
+        say("note: say whose questions these are: --as NAME, a principal of the access file")
     for note in done.notes:
         say(f"note: {note}")
     for problem in done.problems[:SHOWN]:
@@ -189,13 +191,12 @@ def _export(curation: Curation, path: Path, given: dict[str, Any], as_json: bool
 
 
 def _audit(curation: Curation, given: dict[str, Any], as_json: bool) -> int:
-    from groundtune.cli.examples_review import user
     from groundtune.project.examples_audit import audit, fix, write
 
     if given["by"] and not given["fix"]:
         raise click.UsageError("--by: only with examples review or audit --fix")
     report = audit(curation)
-    fixed = fix(curation, report, given["by"] or user()) if given["fix"] else {}
+    fixed = fix(curation, report, given["by"] or login("--by")) if given["fix"] else {}
     if fixed:
         # What stands in the page is what is left.
         report = audit(curation)
@@ -213,7 +214,7 @@ def _audit(curation: Curation, given: dict[str, Any], as_json: bool) -> int:
         say(f"  {item.do}" + (f" (--fix: {len(item.fixed)} rows become {item.fix})" if item.fixed else ""))
         for name, text in item.samples[:3]:
             say(f"    {name}: {text}")
-    say(f"\n{'nothing was found' if not report.findings else f'{len(report.findings)} findings'}; the page: {page}")
+    say(f"\n{'nothing was found' if not report.findings else counted(len(report.findings), 'finding')}; the page: {page}")
     return 1 if errors else 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundtune.cli.common import say, say_json
+from groundtune.cli.common import login, say, say_json
 from groundtune.errors import StateError
 
 if TYPE_CHECKING:
@@ -39,19 +39,9 @@ class Screen:
         return changed
 
 
-def user() -> str:
-    """Return who is at the keyboard, as the system knows them."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise StateError("the system has no name for this user", "say who decides: --by NAME") from None
-
-
 def run(curation: Curation, given: dict[str, Any], as_json: bool) -> int:
     """Review, and print what was decided. Needs a terminal to read keys from."""
-    by = given["by"] or user()
+    by = given["by"] or login("--by")
     if given["web"]:
         return _web(curation, by, given, as_json)
     if not sys.stdin.isatty():

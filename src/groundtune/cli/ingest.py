@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundtune.cli.common import opened, say, say_json, verb
+from groundtune.cli.common import counted, opened, say, say_json, verb
 
 if TYPE_CHECKING:
     from groundtune.project import Project
@@ -164,7 +164,7 @@ def _print(result: Ingested) -> None:
     if result.problems:
         kinds = Counter(state for state in result.states if state)
         by_kind = f" ({', '.join(f'{count} {state}' for state, count in sorted(kinds.items()))})" if kinds else ""
-        say(f"{len(result.problems)} problems{by_kind}; the rest is {'not affected' if version is None else 'in the index'}")
+        say(f"{counted(len(result.problems), 'problem')}{by_kind}; the rest is {'not affected' if version is None else 'in the index'}")
         if kinds:
             say("  to do without one of these files: groundtune ingest --drop NAME")
 

@@ -11,7 +11,7 @@ from groundtune.cli.common import say, say_json, verb
 @click.argument("target", required=False)
 @verb
 def command(folder: str, as_json: bool, shown: str | None, target: str | None) -> int:
-    """Make a new project folder with a commented groundtune.toml, one document and a few examples."""
+    """Make a new project folder with a commented groundtune.toml, two documents and a few examples."""
     from pathlib import Path
 
     from groundtune.project.starter import create

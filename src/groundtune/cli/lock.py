@@ -19,7 +19,7 @@ def command(folder: str, as_json: bool, shown: str | None, relock: bool) -> int:
         say_json({"lock": lock, "looks": looks, "holdout_looks": unseen})
         return 0
     say(f"locked on {lock.locked_at}: test {lock.test}, rubric {lock.rubric}, arms {lock.arms}")
-    say(f"relocked {len(lock.relocked)} times; {looks} evaluations have seen this test set")
+    say(f"relocked: {len(lock.relocked)}; evaluations that have seen this test set: {looks}")
     if lock.holdout != "none":
-        say(f"holdout {lock.holdout}: {unseen} evaluations have seen it")
+        say(f"holdout {lock.holdout}: evaluations that have seen it: {unseen}")
     return 0

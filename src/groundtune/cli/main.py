@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from groundtune import __version__
-from groundtune.errors import GroundtuneError
+from groundtune.errors import GroundtuneError, meant
 
 VERBS = {
     "init": "make a new project folder",
@@ -54,7 +56,7 @@ class Verbs(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Answer an unknown verb with the known ones."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise GroundtuneError(f"unknown verb {args[0]!r}; known: {', '.join(VERBS)}", "type: groundtune --help")
+            raise GroundtuneError(f"unknown verb {args[0]!r}{meant(args[0], VERBS)}; known: {', '.join(VERBS)}", "type: groundtune --help")
         return super().resolve_command(ctx, args)
 
 
@@ -90,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
         if error.filename is None:
             raise
         click.echo(f"error: {error.filename}: {error.strerror}", err=True)
-        click.echo(f"  mend that; see: ls -ld {error.filename}", err=True)
+        place = Path(os.fsdecode(error.filename))
+        click.echo(f"  mend that; see: ls -ld {place.parent} {place}", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 

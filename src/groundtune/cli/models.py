@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundtune.cli.common import opened, say, say_json, table, verb
+from groundtune.cli.common import login, opened, say, say_json, table, verb
 from groundtune.types import Estimate
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def command(
     if action == "compare":
         found, outcomes = models.compare(names[0], arm=arm, other=names[1] if len(names) > 1 else None)
         return _compare(found, outcomes, as_json)
-    who = by or _login()
+    who = by or login("--by")
     reason = why or ""
     if action == "promote":
         return _switched(models.promote(names[0], by=who, why=reason, arm=arm), as_json)
@@ -116,13 +114,6 @@ def _usage(action: str, names: tuple[str, ...], given: dict[str, Any]) -> None:
         raise click.UsageError(f'models {action} is recorded with its reason; give one: --why "…"')
     if action == "export" and (given["--as"] is None or given["--to"] is None):
         raise click.UsageError("models export needs --as merged, gguf or adapter, and --to FOLDER")
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _list(models: Models, as_json: bool) -> int:

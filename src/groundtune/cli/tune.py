@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from groundtune.cli.common import opened, say, say_json, verb
+from groundtune.errors import ConfigError
 
 if TYPE_CHECKING:
     from groundtune.project import Project
@@ -48,6 +49,11 @@ def command(
         raise click.UsageError("--submit goes with --export openai")
     project = opened(folder, shown)
     chosen = names or tuple(project.settings.tuning)
+    if not chosen:
+        raise ConfigError(
+            f"{project.folder / 'groundtune.toml'}: no [tuning.*] table, so there is nothing to tune",
+            'add one, such as [tuning.reader] with readers = ["everyone"], then type: groundtune check',
+        )
     if preview:
         return _preview(project, chosen, rows, as_json)
     if plan:

@@ -138,7 +138,7 @@ def read(folder: Path, number: str) -> Decision:
     names = [name.removeprefix("decision:") for _, name in _written(folder)]
     found = [name for name in names if name == asked or (asked.isdigit() and int(name.split("-")[0]) == int(asked))]
     if len(found) != 1:
-        raise UnknownName.of("decision", number, names, "name one of these, for example: groundtune decide --reproduce 0001")
+        raise UnknownName.of("decision", number, names, "see what there is: ls decisions; name one by its number, such as 0001")
     return record.read(folder / f"{found[0]}.json")
 
 

@@ -9,6 +9,7 @@ bytes (or other readers or metadata given) is parsed; whatever goes wrong with a
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -193,7 +194,7 @@ def _items(origin: Origin, before: Mapping[str, Known], emptied: Collection[str]
     if before and not found and origin.name not in emptied:
         raise SourceError(
             f"source {origin.name}: lists nothing any more, and held {len(before):,} items before; they are kept as they were",
-            f"if that is right, type: groundtune ingest --emptied {origin.name}",
+            f"if that is right, type: groundtune ingest --emptied {shlex.quote(origin.name)}",
         )
     sidecars: dict[str, Item] = {}
     for name in [name for name in found if name.endswith(SIDECAR)]:

@@ -21,7 +21,7 @@ from groundtune import plugins
 from groundtune.documents import magic, sandbox
 from groundtune.documents.code import LANGUAGES
 from groundtune.documents.decode import decode
-from groundtune.documents.loaded import HINT, Loaded, Loader, readers_of
+from groundtune.documents.loaded import HINT, NONE_HINT, Loaded, Loader, readers_of
 from groundtune.documents.places import composed
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
@@ -246,7 +246,7 @@ def read(folder: Path, *, defaults: Mapping[str, Any] | None = None) -> Reading:
             else:
                 documents[document.id] = document
     if not documents and not problems:
-        problems.append(DocumentError(f"{folder}: holds no documents", "add .md, .html or .txt files, then type: groundtune check"))
+        problems.append(DocumentError(f"{folder}: holds no documents", NONE_HINT))
     return Reading(documents=tuple(documents.values()), problems=tuple(problems))
 
 

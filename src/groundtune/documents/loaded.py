@@ -12,6 +12,7 @@ from groundtune.errors import DocumentError
 from groundtune.types import Place
 
 HINT = "mend or remove the file, then type: groundtune check"
+NONE_HINT = "add files (Markdown, HTML, PDF, Office, mail, tables …), then type: groundtune check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

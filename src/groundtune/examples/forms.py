@@ -231,6 +231,13 @@ def _row(value: Mapping[str, Any]) -> Taken:
     return Taken(question=_text(value, "question"), reply=value["reply"], own=own)
 
 
+def _columns(value: Mapping[str, Any]) -> str:
+    """Return the columns that were found; where there is but one, the cells are most likely apart by something else."""
+    names = list(value)
+    listed = ", ".join(repr(name) for name in names[:8]) + (" …" if len(names) > 8 else "")
+    return listed if len(names) > 1 else f"{listed} alone: cells have to be apart by a comma, a semicolon or a tab"
+
+
 def _cells(value: Mapping[str, Any], columns: Mapping[str, str]) -> Taken:
     """Take a row of a table. ``columns`` says which column a field is in; a field that it leaves out is in the column of its own name."""
     there = {name: column for name, column in columns.items() if column in value}
@@ -253,9 +260,9 @@ def _cells(value: Mapping[str, Any], columns: Mapping[str, str]) -> Taken:
     question = own.pop("question", "")
     answer = uncovered(str(value[cells["answer"]])) if "answer" in cells else ""
     if not question.strip():
-        raise Unfit("no question: name its column with --column question=NAME")
+        raise Unfit(f"no question in its columns ({_columns(value)}): name the right one with --column question=NAME")
     if not reply and not answer.strip():
-        raise Unfit("no answer: name its column with --column answer=NAME, or --column reply.FIELD=NAME")
+        raise Unfit(f"no answer in its columns ({_columns(value)}): name the right one with --column answer=NAME or reply.FIELD=NAME")
     return Taken(question=question, answer=answer, reply=reply or None, own=own)
 
 

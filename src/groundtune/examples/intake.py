@@ -80,6 +80,8 @@ def taken(path: Path, wish: Wish, house: House, present: Sequence[Mapping[str, A
     problems: list[ExampleError] = []
     records = list(read(path, problems))
     form = wish.form if wish.form != "auto" else _form(path, records)
+    if problems and not records and not path.is_file():
+        raise problems[0]
     if not records and not problems:
         raise ExampleError(f"{path}: holds no records", "name another file: groundtune examples import FILE")
     if form is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from groundtune.access.filter import allowed
-from groundtune.errors import ExampleError
+from groundtune.errors import ExampleError, meant
 from groundtune.examples.quotes import locate
 from groundtune.files import objects, text_of
 from groundtune.types import Document, Evidence, Example, Kind, Principal, Split, Status
@@ -169,7 +169,8 @@ class Checked:
             name = item["document"].removeprefix("document:")
             document = documents.get(f"document:{name}")
             if document is None:
-                self.wrong.append(f"evidence names {name!r}, which is no document")
+                known = (item.removeprefix("document:") for item in documents)
+                self.wrong.append(f"evidence names {name!r}, which is no document{meant(name, known)}")
                 continue
             span = locate(item["quote"], document.text)
             if span is None:

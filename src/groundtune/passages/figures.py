@@ -30,7 +30,8 @@ _FIGURE = re.compile(
     r"|(?P<clock>\b\d{1,2}:\d{2}\b)"
     r"|\b(?P<code>[A-Za-z]{2,12})-(?P<coded>\d{1,6})\b"
     r"|(?P<money>EUR|USD|GBP|CHF|[€$£])\s?(?P<sum>\d[\d,.]*\d|\d)"
-    r"|(?<![\w.])(?P<number>\d[\d,.]*\d|\d)(?:\s?(?P<percent>%|per\s?cent\b)|\s+(?P<noun>[A-Za-z]+)|(?P<suffix>[kKMGT]B\b|EUR\b|\s?[€£]))?"
+    r"|(?<![\w.])(?P<number>\d[\d,.]*\d|\d)"
+    r"(?:\s?(?P<percent>%|per\s?cent\b)|\s+(?:(?P<days>working|business)\s+(?=days?\b))?(?P<noun>[A-Za-z]+)|(?P<suffix>[kKMGT]B\b|EUR\b|\s?[€£]))?"
     rf"|\b(?P<said>{'|'.join(_COUNTED)})\s+(?P<unit>(?:seconds?|minutes?|hours?|days?|weeks?|months?|quarters?|years?))\b",
     re.IGNORECASE,
 )
@@ -108,6 +109,9 @@ def _counted(number: float, match: re.Match[str], sentence: str) -> _Found | Non
     part, start, end = match.groupdict(), match.start(), match.end()
     if part["percent"]:
         return _Found(start, end, "percent", number)
+    if part["days"]:
+        # Not so many days as the calendar has.
+        return _Found(start, end, f"{part['days'].casefold()} days", number)
     known = _unit((part["noun"] or part["suffix"] or "").strip())
     if known:
         return _Found(start, end, known[0], number * known[1], known[1])

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groundtune import plugins
-from groundtune.errors import ConfigError, GroundtuneError, StateError, UnknownName
+from groundtune.errors import ConfigError, GroundtuneError, StateError
+from groundtune.project import check_models, measure
 from groundtune.project import content as contents
-from groundtune.project import measure
 from groundtune.project.estimate import Line, estimate
+from groundtune.project.starter import OWNER
 from groundtune.scores.probed import PROBED
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def check(project: Project) -> Report:
     problems += _rubric(project)
     problems += measure.problems(project.settings)
     problems += _search(project)
+    problems += check_models.problems(project.settings)
     if content is None:
         return Report(problems=tuple(problems), counts={}, kinds={}, lines=(), detectable=None, sources=project.sources, warnings=())
     splits = Counter(example.split for example in content.examples)
@@ -56,7 +57,9 @@ def check(project: Project) -> Report:
     kinds: dict[str, dict[str, int]] = {
         name: dict(Counter(str(example.kind) for example in content.examples if example.split == name)) for name in shown
     }
-    warnings = []
+    warnings = [*_nobody(content), *check_models.from_the_hub(project.settings)]
+    if project.settings.project.owner == OWNER:
+        warnings.append("project.owner is still what groundtune init wrote: the decision will name nobody who answers for it")
     if splits["test"]:
         warnings += [f"the test set is incomplete: it has {text}" for text in missing(content, content.split("test"))]
     if 0 < splits["test"] < 100:
@@ -72,7 +75,8 @@ def check(project: Project) -> Report:
     problems += _shots(project, content)
     test = splits["test"]
     if not test:
-        problems.append(ConfigError("no test examples", "add rows with split = test, then type: groundtune check"))
+        place = project.folder / project.settings.examples.path
+        problems.append(ConfigError(f'{place}: no test examples (rows with "split": "test")', "add some, then type: groundtune check"))
     return Report(
         problems=tuple(problems),
         counts=counts,
@@ -103,6 +107,21 @@ def missing(content: contents.Content, examples: Sequence[Example]) -> list[str]
     unmarked = [kind for kind in ("out_of_scope", "adversarial") if kind not in kinds]
     if unmarked:
         found.append(f"no question marked as {' or '.join(unmarked)} (kind): how arms take these is not told apart, if they are there")
+    return found
+
+
+def _nobody(content: contents.Content) -> list[str]:
+    """Return a warning for each group or user that documents name as a reader and that nobody is: most often a misspelt one."""
+    named: dict[str, list[str]] = {}
+    for document in content.as_read.values():
+        for reader in document.any_readers:
+            named.setdefault(reader, []).append(document.source)
+    found = []
+    for reader, sources in sorted(named.items()):
+        why = content.directory.unknown(reader)
+        if why is not None:
+            more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+            found.append(f"{sources[0]}{more}: reader {reader!r} is nobody: {why}")
     return found
 
 
@@ -162,16 +181,13 @@ def _search(project: Project) -> list[GroundtuneError]:
     """Return what is wrong with the steps of the search, without loading a model."""
     from groundtune.passages.synonyms import load
 
-    table, use = project.settings.passages, project.settings.rerank.use
+    table = project.settings.passages
     problems: list[GroundtuneError] = []
     if table.synonyms:
         try:
             load(project.folder / table.synonyms)
         except GroundtuneError as error:
             problems.append(error)
-    if use and use not in plugins.known("rerank"):
-        hint = "correct rerank.use, then type: groundtune check"
-        problems.append(UnknownName.of("rerank plug-in", use, plugins.known("rerank"), hint))
     return problems
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from groundtune.access.directory import Directory
 from groundtune.documents import changes, limits
 from groundtune.documents.catalogue import Catalogue
+from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import DocumentError, GroundtuneError, InputError, Problems
 from groundtune.examples import leaks
 from groundtune.examples import load as examples
@@ -163,8 +164,7 @@ def read_documents(folder: Path, settings: Settings, directory: Directory) -> Re
     served, _, wrong = effective(documents.values(), signatures_in(found), directory, settings)
     problems = [*found.problems, *wrong]
     if not documents and not problems:
-        hint = "add .md, .html or .txt files, then type: groundtune check"
-        problems.append(DocumentError(f"{folder / settings.documents.path}: holds no documents", hint))
+        problems.append(DocumentError(f"{folder / settings.documents.path}: holds no documents", NONE_HINT))
     return Reading(served, documents, problems)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from groundtune.access.directory import Directory
 from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
+from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
 from groundtune.project import readers
@@ -309,4 +310,4 @@ def _known_sources(given: Collection[str], known: Sequence[str]) -> None:
 
 
 def _empty(project: Project) -> GroundtuneError:
-    return StateError(f"{project.folder}: its sources hold no documents", "add .md, .html or .txt files, then type: groundtune ingest")
+    return StateError(f"{project.folder}: its sources hold no documents", NONE_HINT)

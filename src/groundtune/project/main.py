@@ -288,7 +288,8 @@ class Project:
         name = document if document.startswith("document:") else f"document:{document}"
         if name not in self.served.as_read:
             known = [item.removeprefix("document:") for item in self.served.as_read]
-            raise UnknownName.of("document", document, known, "name one of these: groundtune access explain ana handbook.md")
+            who = principal if isinstance(principal, str) else principal.id
+            raise UnknownName.of("document", document, known, f"name one of these: groundtune access explain {who} DOCUMENT")
         person = self.principal(principal) if isinstance(principal, str) else principal
         return explain(self.served.as_read[name], person, self.served.directory)
 

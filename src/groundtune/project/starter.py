@@ -8,11 +8,13 @@ from pathlib import Path
 from groundtune.errors import ConfigError
 from groundtune.files import write_atomic
 
+OWNER = "write the name of who answers for this after launch"
+
 CONFIG = '''# What this project is, and what decides it. Every other setting: groundtune check --settings
 
 [project]
 name = {name}
-owner = "write the name of who answers for this after launch"
+owner = {owner}
 
 [documents]
 path = "documents"       # any formats; Markdown and HTML name their readers themselves, readers = [...] is for the rest
@@ -122,7 +124,7 @@ def create(folder: Path) -> list[Path]:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is no folder", "name one that is not there yet: groundtune init FOLDER")
     written = {
-        "groundtune.toml": CONFIG.format(name=json.dumps(folder.absolute().name or "project", ensure_ascii=False)),
+        "groundtune.toml": CONFIG.format(name=json.dumps(folder.absolute().name or "project", ensure_ascii=False), owner=json.dumps(OWNER)),
         "access.toml": ACCESS,
         "documents/returns.md": DOCUMENT,
         "documents/goodwill.md": INTERNAL,

@@ -135,6 +135,6 @@ def saving(path: Path) -> Iterator[None]:
             yield
     except (SafetensorError, OSError) as error:
         number = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
-        if (number and number[1] in FULL_DISK) or getattr(error, "errno", None) == 27:
+        if number and number[1] in FULL_DISK:
             raise StorageError(f"no space left while writing {path}", f"free some space, then see: df -h {path.parent}") from error
         raise
