@@ -22,7 +22,14 @@ from groundtune.types import Example, Split
 REFUSAL = "I can't answer that from the documents you can read."
 LEAST = {"documents": 60, "examples": 400, "test examples": 100}
 SHARES: dict[Split, tuple[float, float]] = {"train": (0.45, 0.65), "dev": (0.08, 0.22), "test": (0.22, 0.40)}
-KIND_SHARES = {"answerable": (0.50, 0.75), "version": (0.05, 0.20), "forbidden": (0.06, 0.20), "refuse": (0.07, 0.20)}
+KIND_SHARES = {
+    "answerable": (0.50, 0.75),
+    "version": (0.05, 0.20),
+    "forbidden": (0.06, 0.20),
+    "refuse": (0.05, 0.15),
+    "adversarial": (0.02, 0.10),
+    "out_of_scope": (0.01, 0.10),
+}
 QUESTION_WORDS, ANSWER_WORDS, QUOTE_WORDS = (8, 48), (10, 40), (4, 25)
 DOCUMENT_WORDS = (180, 550)
 
