@@ -76,7 +76,7 @@ def test_import_audit_export_in_a_row(folder: Path) -> None:
     done = typed(
         folder, "import", str(other), "--as", "ana", "--column", "question=Frage", "--column", "answer=Antwort", "--status", "approved"
     )
-    assert done.exit_code == 1 and "csv: 1 new rows" in done.stdout and "old.csv:3: no question" in done.stdout
+    assert done.exit_code == 1 and "csv: 1 new row written" in done.stdout and "old.csv:3: no question" in done.stdout
     audited = typed(folder, "audit", "--json")
     assert audited.exit_code == 0, audited.stdout
     assert json.loads(audited.stdout)["report"]["counts"] == {"train": {"draft": 3, "approved": 1}}

@@ -106,7 +106,7 @@ def test_a_file_that_cannot_name_its_readers_is_told_where_they_go(bot: Path, sa
     (bot / "documents/notes.txt").write_text("A note.", encoding="utf-8")
     code, _, error = said("check")
     assert code == 2 and "notes.txt: names no readers" in error
-    assert 'write readers = ["everyone"] to notes.txt.meta.toml beside it' in error
+    assert 'write readers = ["everyone"] into notes.txt.meta.toml beside it' in error
     # The advice is good: that is all it takes.
     (bot / "documents/notes.txt.meta.toml").write_text('readers = ["everyone"]\n', encoding="utf-8")
     assert said("check")[0] == 0
@@ -164,7 +164,7 @@ def test_a_wrong_arm_is_answered_for_the_verb_that_was_typed(said: Callable[...,
     assert said("lock")[0] == 0
     code, _, error = said("evaluate", "--arm", "rga")
     assert code == 2 and "unknown arm 'rga'; did you mean 'rag'?; known: prompt, rag" in error
-    assert error.splitlines()[1] == "  name one of these: --arm prompt"
+    assert error.splitlines()[1] == "  name one of these, as in: groundtune ask --arm prompt QUESTION"
 
 
 def test_a_verb_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def test_a_bad_file_is_named_hidden_and_stops_nothing(tmp_path: Path) -> None:
     (folder / "documents" / "a.md").write_bytes(b"---\nreaders: [everyone\n---\nbroken")
     write(folder, "c.md", "# Buoy\n\nThe buoy is red.")
     done = ran(folder)
-    assert done.returncode == 1 and "a.md" in done.stdout and "1 new" in done.stdout and "1 problems" in done.stdout
+    assert done.returncode == 1 and "a.md" in done.stdout and "1 new" in done.stdout and "1 problem (1 unreadable)" in done.stdout
     assert found(folder, "crane quay buoy") == ["document:b.md", "document:c.md"]
     assert ran(folder).returncode == 1
     assert ran(folder, "--drop", "b.md").returncode == 2

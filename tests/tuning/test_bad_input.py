@@ -76,7 +76,7 @@ def test_ratings_of_one_kind_only_are_refused(desirable: bool) -> None:
         return Rating(id=f"r{number}", question=f"what {number}", asker="ana", reply=f"{number}", desirable=good)
 
     given = {
-        "recipe": TuningTable(objective="kto"),
+        "recipe": TuningTable(objective="kto", readers=["everyone"]),
         "house": HOUSE,
         "documents": DOCUMENTS,
         "askers": ASKERS,

@@ -128,7 +128,11 @@ def test_a_killed_process_leaves_what_the_next_one_goes_on_from(tiny: Path, tmp_
     here = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent / "models")])
     killed = subprocess.run(
         [sys.executable, str(script), str(tiny), str(tmp_path / "killed"), here],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        },
         capture_output=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]

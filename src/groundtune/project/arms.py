@@ -27,7 +27,7 @@ def arm_named(settings: Settings, name: str) -> Arm:
         if table.name == name:
             return arm_of(table)
     known = [table.name for table in settings.arms]
-    raise UnknownName.of("arm", name, known, f"name one of these: --arm {known[0]}")
+    raise UnknownName.of("arm", name, known, f"name one of these, as in: groundtune ask --arm {known[0]} QUESTION")
 
 
 def house_of(settings: Settings, content: Content) -> House:
