@@ -45,9 +45,9 @@ def decide(
 ) -> Decision:
     """Apply the rubric. ``arms`` are all that were to be compared; ``not_run`` maps those that did not run to the reason.
 
-    ``estimates`` are those of ``weigh``; ``looks`` is how often the locked set that was ``asked`` was looked at, this time included. The
-    ``told`` is what the rule knows nothing of and a reader has to know first; it comes right after its own first sentences. The
-    id is ``decision:draft`` until ``record.write`` numbers it. Raises what is wrong with the rubric.
+    ``estimates`` are those of ``weigh``; ``looks`` is how often the locked set that was ``asked`` was looked at, this time included.
+    ``told`` is what the rule knows nothing of and a reader has to know first; it comes right after the rule's own first sentences. The id
+    is ``decision:draft`` until ``record.write`` numbers it. Raises what is wrong with the rubric.
     """
     wrong = rubric.problems()
     if wrong:
