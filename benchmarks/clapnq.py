@@ -114,10 +114,6 @@ min = 0.9
 metric = "false_refusal"       # half of the questions have no answer: without this, an arm that refuses nearly all of them leads
 max = 0.5
 
-[[rubric.gates]]
-metric = "false_refusal"
-max = 0.5
-
 [probes]
 questions = 3
 
