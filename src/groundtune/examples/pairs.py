@@ -8,7 +8,7 @@ The same care as with rows: a decision is on disk when the call returns, and a l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from groundtune.examples.review import Desk
 from groundtune.examples.rows import Stored, change, sources_of, written
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.support import answer_text
+from groundtune.types import Document, Principal
 
 Side = Literal["chosen", "rejected"]
 REASONS = ("both are wrong", "both are as good", "personal data", "asked before", "unclear question")
@@ -32,20 +33,7 @@ class PairDesk(Desk):
 
     def wrong(self, row: Mapping[str, Any]) -> list[str]:
         """Return what stands against approving a pair. The worse reply may break the schema: that can be why it is worse."""
-        found = preferences.wrong_with(row)
-        asker, source = row.get("as"), str(row.get("source") or "").removeprefix("document:")
-        person = self.principals.get(asker) if isinstance(asker, str) else None
-        document = self.documents.get(f"document:{source}") if source else None
-        if isinstance(asker, str) and asker and person is None:
-            found.append(f"asker {asker!r} is no principal; known: {', '.join(sorted(self.principals)) or 'none'}")
-        if source and document is None:
-            found.append(f"source {source!r} is no document")
-        elif person is not None and document is not None and not allowed(person).permits(document.readers):
-            found.append(f"asker {asker!r} may not read {source}")
-        chosen = row.get("chosen")
-        if isinstance(chosen, dict) and self.schema is not None:
-            found += [f"the better reply: {text}" for text in check_reply(chosen, self.schema)]
-        return found
+        return preferences.wrong_with(row) + unfit(row, [row.get("chosen")], self.documents, self.principals, self.schema)
 
     def better(self, stored: Stored, side: Side) -> Stored:
         """Approve a pair with the reply that stands under ``side`` now as the better one."""
@@ -60,6 +48,29 @@ class PairDesk(Desk):
         done = change(stored, {**fields, "reviewed": {"by": self.by, "at": self.now(), "did": did}})
         self.record(done)
         return done
+
+
+def unfit(
+    row: Mapping[str, Any],
+    wanted: Sequence[Any],
+    documents: Mapping[str, Document],
+    principals: Mapping[str, Principal],
+    schema: Mapping[str, Any] | None,
+) -> list[str]:
+    """Return why a pair or a rating does not fit the project: who asks, what it draws on, and whether the ``wanted`` replies are valid."""
+    found = []
+    asker, source = row.get("as"), str(row.get("source") or "").removeprefix("document:")
+    person = principals.get(asker) if isinstance(asker, str) else None
+    document = documents.get(f"document:{source}") if source else None
+    if isinstance(asker, str) and asker and person is None:
+        found.append(f"asker {asker!r} is no principal; known: {', '.join(sorted(principals)) or 'none'}")
+    if source and document is None:
+        found.append(f"source {source!r} is no document")
+    elif person is not None and document is not None and not allowed(person).permits(document.readers):
+        found.append(f"asker {asker!r} may not read {source}")
+    if schema is not None:
+        found += [f"the better reply: {text}" for reply in wanted if isinstance(reply, dict) for text in check_reply(reply, schema)]
+    return found
 
 
 def turned(row: Mapping[str, Any]) -> dict[str, Any]:
