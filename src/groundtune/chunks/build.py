@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.chunks import holding, manifest
-from groundtune.chunks.cache import EmbeddingCache
+from groundtune.chunks.cache import VECTORS, EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
@@ -168,7 +168,7 @@ def _built(
         if describe is not None:
             chunks[document.id] = describe(chunks[document.id])
     made = [chunk for item in change.write for chunk in chunks[item.id]]
-    cache = EmbeddingCache(store / "embeddings.sqlite")
+    cache = EmbeddingCache(store / VECTORS)
     try:
         vectors = cache.vectors([search_text(chunk) for chunk in made], embed, progress)
     finally:

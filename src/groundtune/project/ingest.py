@@ -18,6 +18,7 @@ from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
 from groundtune.project import readers
+from groundtune.project.check_models import REMOTE
 from groundtune.project.content import CATALOGUE, identity, limits_of, signatures_in
 from groundtune.project.origins import origins
 from groundtune.project.people import directory_of
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.contexts import Contexts
     from groundtune.project.main import Project
-
-
-# Embedders that a server runs, which may bill tokens.
-REMOTE = ("endpoint", "cohere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +236,9 @@ def contexts_of(project: Project) -> Contexts | None:
     """Return what writes the chunks' lines of context, or ``None`` where the project does not ask for them."""
     if project.settings.chunks.context != "model":
         return None
-    from groundtune.chunks.contexts import Contexts
+    from groundtune.chunks.contexts import LINES, Contexts
 
-    return Contexts(project.state / "index" / "contexts.sqlite", project.chat)
+    return Contexts(project.state / "index" / LINES, project.chat)
 
 
 def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:

@@ -20,6 +20,8 @@ from groundtune.files import fingerprint, plain, storing
 from groundtune.records.migrations import migrate
 from groundtune.types import Run
 
+RECORDS = "records.sqlite"
+
 
 def now() -> str:
     """Return the present time in UTC, to the second, as ISO 8601."""
