@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.answers.prompt import prompt_hash, reply_text
+from groundtune.answers.prompt import reply_text
 from groundtune.answers.reply import refuses
 from groundtune.errors import ExampleError, GroundtuneError, StateError, UnknownName
 from groundtune.examples import forms, intake, load, preferences, records
@@ -17,6 +17,7 @@ from groundtune.examples.load import PREFERENCES, RATINGS, STATUSES
 from groundtune.examples.rows import Reading, Stored
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, write_atomic
+from groundtune.project.arms import prompt_now
 from groundtune.project.content import read_documents
 from groundtune.project.people import directory_of
 from groundtune.tuning.rows import Row
@@ -252,7 +253,7 @@ class Curation:
             rows=len(made),
             left_out=dict(left_out),
             readers=allowed,
-            prompt=prompt_hash(self.settings.answers.instructions.strip(), tell_conflicts=self.settings.answers.tell_conflicts),
+            prompt=prompt_now(self.settings),
         )
 
     # ── by hand ──
