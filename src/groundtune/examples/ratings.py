@@ -1,4 +1,4 @@
-"""Replies that were rated one by one: ``preferences.jsonl`` beside the examples, or a file of its own, one object a line.
+"""Replies that were rated one by one: ``ratings.jsonl`` beside the examples, or the file that a [tuning.*] table names; one object a line.
 
 {"id": "r-1", "question": "…", "as": "cust", "reply": {"answer": "…"}, "desirable": false, "status": "approved"}
 

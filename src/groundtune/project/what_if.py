@@ -21,6 +21,7 @@ from groundtune.decisions.rule import Chosen, choose
 from groundtune.decisions.weigh import Measured, order
 from groundtune.errors import ConfigError, InputError, UnknownName
 from groundtune.project import before
+from groundtune.project.decide import rubric_of
 from groundtune.project.lock import rubric_print
 from groundtune.tables import NeedsTable
 
@@ -112,8 +113,7 @@ def _spoken_against(project: Project, needs: NeedsTable, changed: Collection[str
         return []
     advised = before.advice(project, needs)
     only = replace(advised, points=tuple(point for point in advised.points if point.key in changed))
-    rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
-    said = against(only, shipped, Measured(latest.estimates), rubric)
+    said = against(only, shipped, Measured(latest.estimates), rubric_of(project))
     rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; its numbers know nothing of a change of"
     return [f"{rests} {', '.join(sorted(changed))}.", *([said.text] if said else [])]
 
@@ -124,8 +124,6 @@ def _alike(one: Costed, other: Costed) -> bool:
 
 def _verdicts(project: Project, changes: Mapping[str, str]) -> tuple[tuple[str, str] | None, list[str]]:
     """Return what the rubric says of the latest decision's estimates, as it is and as it would be."""
-    from groundtune.project.decide import rubric_of
-
     latest = record.latest(project.folder / "decisions")
     if latest is None:
         notes = ["Nothing was decided yet, so no verdict is looked at."] if changes else []
