@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from groundtune.answers.prompt import prompt_hash, reply_text
 from groundtune.answers.reply import refuses
@@ -23,10 +23,11 @@ from groundtune.tuning.rows import Row
 from groundtune.types import Document, Principal
 
 if TYPE_CHECKING:
-    from groundtune.examples.pairs import PairDesk
+    from groundtune.examples.pairs import PairDesk, RatingDesk
     from groundtune.examples.review import Desk, Terminal
     from groundtune.project.main import Project
 
+JudgedKind = Literal["pair", "rating"]
 EXPORTS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "csv", "rows", "answers")
 
 
@@ -78,6 +79,24 @@ class Curation:
     def preferences(self) -> Path:
         """The file of preference pairs."""
         return stored_rows.preferences_of(self.place)
+
+    def preferred(self) -> dict[Path, bool]:
+        """Return file → whether it holds ratings: the two beside the examples, and those that a [tuning.*] table names."""
+        from groundtune.examples.pairs import files_of
+
+        tables = [table for table in self.settings.tuning.values() if table.objective != "sft"]
+        return files_of(self.place, {self.project.folder / table.preferences: table.objective == "kto" for table in tables})
+
+    def judged(self, problems: list[ExampleError]) -> list[tuple[Stored, JudgedKind]]:
+        """Return every line of those files, whatever its status, and whether it is a pair or a rating."""
+        return [item for path, rated in self.preferred().items() for item in self.judged_in(path, rated, problems)]
+
+    @staticmethod
+    def judged_in(path: Path, rated: bool, problems: list[ExampleError]) -> list[tuple[Stored, JudgedKind]]:
+        """Return every line of one such file; among ratings, a line with two replies is a pair."""
+        from groundtune.examples import pairs, ratings
+
+        return [(item, "rating" if rated and not ratings.is_pair(item.row) else "pair") for item in pairs.read(path, problems)]
 
     def house(self) -> intake.House:
         """Return what new rows must fit."""
@@ -260,23 +279,35 @@ class Curation:
     def review(
         self, terminal: Terminal, by: str, *, statuses: Sequence[str] = ("draft",), names: Sequence[str] = (), stale: bool = False
     ) -> dict[str, int]:
-        """Go through rows with a person; what is decided is in the files and in the ledger at once. Returns how many got which status."""
+        """Go through rows, pairs and ratings with a person; each decision is in the files and in the ledger at once.
+
+        Returns how many got which status.
+        """
         from groundtune.examples.review import review
 
-        desk = self.desk(by)
         found = self.rows()
         self.in_step(found)
-        rows = [item for item in found.rows if item.status in statuses or names]
-        if names:
-            known = {item.id for item in rows}
+        desk, desks = self.desk(by), {"pair": self.pair_desk(by), "rating": self.rating_desk(by)}
+        ignored: list[ExampleError] = []
+        items: list[tuple[Stored, Desk]] = [(item, desk) for item in found.rows]
+        items += [(item, desks[kind]) for item, kind in self.judged(ignored)]
+        if stale:
+            old = self.stale(found)
+            items = [(item, desk) for item in found.rows if item.id in old]
+        elif names:
+            known = {item.id for item, _ in items}
             for name in names:
                 if name not in known:
                     raise UnknownName.of("row", name, sorted(known)[:20], "type: groundtune examples audit")
-            rows = [item for item in rows if item.id in names]
-        if stale:
-            old = self.stale(found)
-            rows = [item for item in found.rows if item.id in old]
-        return review(rows, desk, terminal)
+            items = [(item, own) for item, own in items if item.id in names]
+        else:
+            items = [(item, own) for item, own in items if item.status in statuses]
+        return review(items, terminal)
+
+    def drafts(self) -> int:
+        """Return how many rows, pairs and ratings nobody has decided on yet."""
+        ignored: list[ExampleError] = []
+        return sum(item.status == "draft" for item in (*self.rows().rows, *(item for item, _ in self.judged(ignored))))
 
     def stale(self, found: Reading | None = None) -> set[str]:
         """Return the ids of rows in use whose document changed or is gone since."""
@@ -298,6 +329,12 @@ class Curation:
         from groundtune.examples.pairs import PairDesk
 
         return PairDesk(**self._needs(by), record=lambda item: self.reported(item, "pair"))
+
+    def rating_desk(self, by: str) -> RatingDesk:
+        """Return what a review of replies that were rated one by one needs."""
+        from groundtune.examples.pairs import RatingDesk
+
+        return RatingDesk(**self._needs(by), record=lambda item: self.reported(item, "rating"))
 
     def _needs(self, by: str) -> dict[str, Any]:
         from groundtune.records.ledger import now
@@ -329,8 +366,8 @@ class Curation:
         for item in (found or self.rows()).rows:
             self.reported(item)
         ignored: list[ExampleError] = []
-        for where, row in load.rows(self.preferences, ignored) if self.preferences.is_file() else ():
-            self.reported(Stored(path=self.preferences, line=int(where.rpartition(":")[2]), row=row), "pair")
+        for item, kind in self.judged(ignored):
+            self.reported(item, kind)
 
 
 def _kind(reason: str) -> str:
