@@ -21,7 +21,7 @@ SHOWN = 10  # problems and samples that are printed; --json has all
 @click.argument("names", nargs=-1, metavar="[FILE]")
 @click.option(
     "--form",
-    help="import, export: chat, prompt-completion, alpaca, sharegpt, preference, csv, answers or rows; import finds it out by itself",
+    help="import, export: chat, prompt-completion, alpaca, sharegpt, preference, rating, csv, answers or rows; import finds it out",
 )
 @click.option("--as", "asker", metavar="NAME", help="import: whose questions these are; synthesize: whose documents to ask about")
 @click.option(
@@ -62,7 +62,7 @@ def command(folder: str, as_json: bool, shown: str | None, action: str, names: t
     """Look after the examples that a model is taught and tested with.
 
     \b
-    import FILE     take rows in: OpenAI chat, prompt/completion, Alpaca, ShareGPT, pairs, CSV, answer logs
+    import FILE     take rows in: OpenAI chat, prompt/completion, Alpaca, ShareGPT, pairs, ratings, CSV, answers
     export FILE     write rows in the same forms
     audit           look for what is wrong with the set; writes a page, exit code 1 where there are errors
     synthesize      drafts by the chat model: question, answer and quote, checked by program

@@ -45,7 +45,10 @@ def load(path: Path, statuses: Collection[Status] = preferences.APPROVED) -> tup
     Raises ``ExampleError`` for a missing file or one bad line, ``Problems`` for several, each naming its line.
     """
     if not path.is_file():
-        raise ExampleError(f"{path}: no such file", 'write it, or name it as preferences in its [tuning.*] table: preferences = "FILE"')
+        raise ExampleError(
+            f"{path}: no such file",
+            'write it, or name it as preferences in its [tuning.*] table: preferences = "FILE"',
+        )
     found, problems = read(path)
     preferences.raise_any(problems)
     return tuple(rating for rating in found if rating.status in statuses)
