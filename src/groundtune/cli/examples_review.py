@@ -74,7 +74,7 @@ def link_told(link: str) -> None:
 
 
 def _told(curation: Curation, by: str, done: dict[str, int], as_json: bool) -> int:
-    left = sum(item.status == "draft" for item in curation.rows().rows)
+    left = curation.drafts()
     if as_json:
         say_json({"decided": done, "by": by, "drafts": left})
     else:

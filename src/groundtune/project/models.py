@@ -145,17 +145,18 @@ class Models:
         """
         from groundtune.project.tune import standing
 
-        now = self.stages()
+        lines = self.history()
+        now = stages.stages(lines)
         live = now.live.get(name)
         if live is not None:
             found = shelf.whole(self._there(live, name))
-            self._as_promoted(found, self.history())
+            self._as_promoted(found, lines)
             merge.require_base(found, self._project.settings.chat.model_dump(), self._project.chat.fingerprint)
         else:
             there = standing(self._project, [name]).get(name)
             if there is None:
                 return {}
-            if there.id in now.retired or any(line.name == name for line in self.history() if line.verb == "promote"):
+            if there.id in now.retired or any(line.name == name for line in lines if line.verb == "promote"):
                 hint = f"type: groundtune models promote {there.id} --why …"
                 raise StateError(f"no version of {name} is live: the one that was has been retired", hint)
             found = there
