@@ -135,7 +135,7 @@ def _ranked(found: Sequence[by_words.Found], limit: int) -> list[Hit]:
     if not found:
         return []
     scores = np.concatenate([part.scores for part in found])
-    least = np.partition(scores, len(scores) - limit)[len(scores) - limit] if len(scores) > limit else -np.inf
+    least = by_words.last_of(scores, limit)
     hits: list[Hit] = []
     for part in found:
         kept = np.flatnonzero(part.scores >= least)
