@@ -168,12 +168,12 @@ def strict_json(text: str) -> Any:
     return value
 
 
-def why_no_json(error: Exception, line: int | None = None) -> str:
-    """Return in words why a text is no JSON; with ``line``, where in the whole text."""
+def why_no_json(error: Exception, *, by_line: bool = False) -> str:
+    """Return in words why a text is no JSON. ``by_line``: where is told by line and column, for a text of several lines."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, json.JSONDecodeError):
-        where = f"line {error.lineno} column {error.colno}" if line is not None else f"column {error.colno}"
+        where = f"line {error.lineno} column {error.colno}" if by_line else f"column {error.colno}"
         return f"not JSON at {where}: {error.msg}"
     return str(error)
 

@@ -94,12 +94,6 @@ def locate(name: str, *files: str) -> Path:
     return folder
 
 
-def is_present(name: str) -> bool:
-    """Whether the weights are on this machine already; nothing is fetched or checked."""
-    entry = TABLE.get(name)
-    return entry is not None and (_installed(entry) or _cached(entry)) is not None
-
-
 def _installed(entry: Weights) -> Path | None:
     # By metadata, not importlib: importing these packages would pull in what --no-deps left out.
     try:
