@@ -132,7 +132,7 @@ def _how_to_fill(report: Report, callers: Sequence[int]) -> str:
     """Return how the numbers of callers are measured that had too few questions; empty where none is missing."""
     measured = [{item.callers for item in arm.load if item.seconds or item.failed} for arm in report.arms]
     missing = any(found < set(callers) for found in measured)
-    return "With fill = true in [probes], further dev questions are asked until there are enough for every number of callers." * missing
+    return "With fill = true in [probes], further dev questions are asked, as far as there are any, until there are enough." * missing
 
 
 def _latency(found: Latency | None) -> str:
