@@ -24,6 +24,7 @@ from groundtune.examples.rows import Stored, change, preferences_of, sources_of,
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.support import answer_text
 from groundtune.files import fingerprint
+from groundtune.types import Document, Principal
 
 Side = Literal["chosen", "rejected"]
 REASONS = ("both are wrong", "both are as good", "personal data", "asked before", "unclear question")
@@ -47,24 +48,9 @@ def sides(mark: str) -> tuple[Side, Side]:
 class BesideDesk(Desk):
     """What pairs and ratings have in common: who asks, which document the line draws on, and how a decision is written."""
 
-    def beside(self, row: Mapping[str, Any], wanted: Any, name: str) -> list[str]:
-        """Return what is wrong with asker and source, and with the reply that is wanted, which is called ``name``.
-
-        A reply that is not wanted may break the schema.
-        """
-        found = []
-        asker, source = row.get("as"), str(row.get("source") or "").removeprefix("document:")
-        person = self.principals.get(asker) if isinstance(asker, str) else None
-        document = self.documents.get(f"document:{source}") if source else None
-        if isinstance(asker, str) and asker and person is None:
-            found.append(f"asker {asker!r} is no principal; known: {', '.join(sorted(self.principals)) or 'none'}")
-        if source and document is None:
-            found.append(f"source {source!r} is no document")
-        elif person is not None and document is not None and not allowed(person).permits(document.readers):
-            found.append(f"asker {asker!r} may not read {source}")
-        if isinstance(wanted, dict) and self.schema is not None:
-            found += [f"{name}: {text}" for text in check_reply(wanted, self.schema)]
-        return found
+    def beside(self, row: Mapping[str, Any], wanted: Sequence[Any]) -> list[str]:
+        """Return what is wrong with asker and source, and with the replies that are ``wanted``."""
+        return unfit(row, wanted, self.documents, self.principals, self.schema)
 
     def facts(self, kind: str, row: Mapping[str, Any]) -> list[str]:
         """Return what is said about a line: what it is, its status, who asks, what it draws on."""
@@ -88,7 +74,7 @@ class PairDesk(BesideDesk):
 
     def wrong(self, row: Mapping[str, Any]) -> list[str]:
         """Return what stands against approving a pair. The worse reply may break the schema: that can be why it is worse."""
-        return preferences.wrong_with(row) + self.beside(row, row.get("chosen"), "the better reply")
+        return preferences.wrong_with(row) + self.beside(row, [row.get("chosen")])
 
     def lines(self, stored: Stored) -> tuple[Sequence[str], list[str]]:
         """Return the facts of a pair, and its two replies in an order of its own."""
@@ -124,7 +110,7 @@ class RatingDesk(BesideDesk):
 
     def wrong(self, row: Mapping[str, Any]) -> list[str]:
         """Return what stands against approving a rating. A reply that is not wanted may break the schema."""
-        return ratings.wrong_with(row) + self.beside(row, row.get("reply") if row.get("desirable") is True else None, "reply")
+        return ratings.wrong_with(row) + self.beside(row, [row.get("reply")] if row.get("desirable") is True else [])
 
     def lines(self, stored: Stored) -> tuple[Sequence[str], list[str]]:
         """Return the facts of a rating, and its reply."""
@@ -142,6 +128,33 @@ class RatingDesk(BesideDesk):
     def rated(self, stored: Stored, desirable: bool) -> Stored:
         """Approve a rating: the reply is what is wanted, or is not."""
         return self.kept(stored, {"desirable": desirable}, "approved")
+
+
+def unfit(
+    row: Mapping[str, Any],
+    wanted: Sequence[Any],
+    documents: Mapping[str, Document],
+    principals: Mapping[str, Principal],
+    schema: Mapping[str, Any] | None,
+) -> list[str]:
+    """Return why a pair or a rating does not fit the project: who asks, what it draws on, and whether the ``wanted`` replies are valid.
+
+    A reply that is not wanted may break the schema.
+    """
+    name = "reply" if "reply" in row else "the better reply"
+    found = []
+    asker, source = row.get("as"), str(row.get("source") or "").removeprefix("document:")
+    person = principals.get(asker) if isinstance(asker, str) else None
+    document = documents.get(f"document:{source}") if source else None
+    if isinstance(asker, str) and asker and person is None:
+        found.append(f"asker {asker!r} is no principal; known: {', '.join(sorted(principals)) or 'none'}")
+    if source and document is None:
+        found.append(f"source {source!r} is no document")
+    elif person is not None and document is not None and not allowed(person).permits(document.readers):
+        found.append(f"asker {asker!r} may not read {source}")
+    if schema is not None:
+        found += [f"{name}: {text}" for reply in wanted if isinstance(reply, dict) for text in check_reply(reply, schema)]
+    return found
 
 
 def marked(row: Mapping[str, Any]) -> str:

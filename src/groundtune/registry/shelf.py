@@ -18,10 +18,10 @@ from typing import Any
 
 from groundtune.errors import GroundtuneError, HalfWritten, UnknownName, UnsafeWeights, WeightsError
 from groundtune.files import known_sha256
+from groundtune.models.tuned import RECORD
 from groundtune.tuning.adapter import read_version
 from groundtune.types import ModelVersion
 
-RECORD = "version.json"
 # Suffixes under which pickled weights travel, and the first bytes of a pickle (protocol 2 and up) and of torch's zip form of one.
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"})
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")

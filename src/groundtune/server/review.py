@@ -12,13 +12,13 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from groundtune.errors import InputError, StateError
+from groundtune.errors import StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
 from groundtune.examples.rows import content, written
-from groundtune.project.reviewing import Done, Item, Review, Wanted, edited
+from groundtune.project.reviewing import Item, Review, Wanted, edited
 from groundtune.server.door import Door
-from groundtune.server.pages import coded, codes, fewer, fields, link, more, numbers, render
+from groundtune.server.pages import coded, codes, fewer, fields, latest, link, more, onward, render, taken_back
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -63,12 +63,12 @@ class Pages:
 
         asked = dict(request.query_params)
         query = self._queried(asked)
-        item = self._item(asked, wanted(query))
+        item = self._item(asked, _wanted(query))
         part = self._card(item, query)
         if asked.get("part") == "card":
             return HTMLResponse(part)
         title = f"{item.stored.id} · review" if item else "Review"
-        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query), card=part, kind="review"))
+        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query), card=part))
 
     def _item(self, asked: dict[str, str], want: Wanted) -> Item | None:
         if asked.get("at"):
@@ -79,7 +79,7 @@ class Pages:
 
     def _card(self, item: Item | None, query: dict[str, str]) -> str:
         if item is None:
-            left = self.review.matching(wanted(query))
+            left = self.review.matching(_wanted(query))
             here = link(self.door, "/rows", query)
             return render(
                 "end.html",
@@ -103,7 +103,8 @@ class Pages:
             "reasons": self.review.desk(item.kind).reasons,
         }
         if item.kind == "row":
-            return render("row.html", card=self.review.card(item), **shown)
+            card = self.review.card(item)
+            return render("row.html", card=card, facts=card.facts, **shown)
         field = self.review.pairs.answer_field
         shown["facts"] = [str(row.get(name)) for name in ("status", "as") if row.get(name)]
         shown |= {"reason": row.get("reason"), "source": row.get("source")}
@@ -115,9 +116,7 @@ class Pages:
 
     def _bar(self, query: dict[str, str]) -> str:
         review = self.review
-        left = len(review.matching(wanted(query)))
-        past = numbers(query.get("past", ""))
-        last = next((done for number in reversed(past) if (done := review.past(number))), None)
+        left = len(review.matching(_wanted(query)))
         tally = review.tally()
         return render(
             "review_bar.html",
@@ -128,7 +127,7 @@ class Pages:
             what=_what(query, left),
             tally=tally,
             decided=sum(tally.values()),
-            last=last,
+            last=latest(query.get("past", ""), review.past),
             statuses=["draft", *(item for item in STATUSES if item != "draft"), "any"],
             findings={name: len(rows) for name, rows in review.findings.items()},
             kinds={kind: words for kind, (_, words) in KINDS.items()},
@@ -184,7 +183,7 @@ class Pages:
             done = self.review.decide(key, version, did, reason)
         query["past"] = more(query.get("past", ""), done.number)
         place = {"at": key} if did == "swap" else {"after": key}
-        return self._on(request, query, link(self.door, "/rows", query | place), f"{done.name} is {done.status}")
+        return onward(request, link(self.door, "/rows", query | place), f"{done.name} is {done.status}", lambda: self._bar(query))
 
     async def save(self, request: Request) -> Response:
         """Keep a row as it was edited, and show it again; what is wrong with the text is shown beside it, and nothing is lost."""
@@ -196,24 +195,22 @@ class Pages:
         whole = given.get("whole")
         text = whole if whole is not None else edited(dict(item.stored.row), self.review.rows.answer_field, given)
         try:
-            done: Done = self.review.edit(key, version, text)
+            done = self.review.edit(key, version, text)
         except StateError as error:
             # The form that comes back is of the row as it is now: after the message, a second save is meant.
             page = self._editor(item, query, _indented(text), f"{error.message}; nothing was saved")
             return HTMLResponse(page, 409)
         query["past"] = more(query.get("past", ""), done.number)
-        return self._on(request, query, link(self.door, "/rows", query | {"at": key}), f"{done.name} is saved, as a draft")
+        return onward(request, link(self.door, "/rows", query | {"at": key}), f"{done.name} is saved, as a draft", lambda: self._bar(query))
 
     async def undo(self, request: Request) -> Response:
         """Take back a decision of this window, and show its row again."""
         given = await fields(request, self.door)
         query = self._queried(given)
-        if not given.get("number", "").isdecimal():
-            raise InputError("there is nothing to take back", "load the page again")
-        number = int(given["number"][:9])
+        number = taken_back(given)
         done = self.review.undo(number)
         query["past"] = fewer(query.get("past", ""), number)
-        return self._on(request, query, link(self.door, "/rows", query | {"at": done.key}), f"{done.name} is as it was")
+        return onward(request, link(self.door, "/rows", query | {"at": done.key}), f"{done.name} is as it was", lambda: self._bar(query))
 
     def _queried(self, asked: dict[str, str]) -> dict[str, str]:
         """Return what a window looks for and can take back, from a query or a form; what is unknown is left out."""
@@ -222,16 +219,8 @@ class Pages:
             kept.pop("kind", None)
         return {"status": asked["status"] if asked.get("status") in (*STATUSES, "any") else self.begin, **kept}
 
-    def _on(self, request: Request, query: dict[str, str], where: str, says: str) -> Response:
-        from starlette.responses import JSONResponse, RedirectResponse
 
-        if request.headers.get("accept") == "application/json":
-            return JSONResponse({"next": where, "says": says, "bar": self._bar(query)})
-        return RedirectResponse(where, 303)
-
-
-def wanted(query: dict[str, str]) -> Wanted:
-    """Return which rows that is."""
+def _wanted(query: dict[str, str]) -> Wanted:
     status = query["status"]
     kind = next((name for name in KINDS if name == query.get("kind")), "")
     return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=kind)

@@ -23,14 +23,15 @@ from groundtune.models import memory
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.local import attention
-from groundtune.models.local.adapters import ADAPTER, WHOLE, attach, is_whole, require_template
+from groundtune.models.local.adapters import attach, is_whole, require_template
 from groundtune.models.local.cache import Prefixes, Reads
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
 from groundtune.models.local.load import EMBEDDED, choose_dtype, load_base, load_tokenizer, read_model
 from groundtune.models.local.template import end_of_turn, rendered
+from groundtune.models.tuned import ADAPTER, WHOLE
 
-__all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
+__all__ = ["LocalChat", "load_base", "load_tokenizer", "open"]
 
 # A step reads all weights whatever the number of rows, so 48 rows take half the time a row that 16 do; above 64 little is gained.
 ROWS = 56
