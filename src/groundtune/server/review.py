@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import InputError, StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
 from groundtune.examples.rows import content, written
-from groundtune.project.reviewing import Done, Item, Review, Wanted, edited
+from groundtune.project.reviewing import Done, Item, Kinds, Review, Wanted, edited
 from groundtune.server.door import Door
 from groundtune.server.pages import coded, codes, fewer, fields, link, more, numbers, render
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 # What is asked for by ``kind`` → in words, one and several of them.
-KINDS: dict[Literal["", "rows", "pairs", "ratings"], tuple[str, str]] = {
+KINDS: dict[Kinds, tuple[str, str]] = {
     "": ("row, pair or rating", "rows, pairs and ratings"),
     "rows": ("row", "rows"),
     "pairs": ("pair", "pairs"),
@@ -233,7 +233,7 @@ class Pages:
 def wanted(query: dict[str, str]) -> Wanted:
     """Return which rows that is."""
     status = query["status"]
-    kind = next((name for name in KINDS if name == query.get("kind")), "")
+    kind: Kinds = next((name for name in KINDS if name == query.get("kind")), "")
     return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=kind)
 
 
