@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from groundtune.project.examples import Curation
 
 Kind = Literal["row", "pair", "rating"]
+Kinds = Literal["", "rows", "pairs", "ratings"]  # what is gone through; all kinds where it is empty
 SHOW_AGAIN = "look at it as it is now, and decide again"
 
 
@@ -52,7 +53,7 @@ class Wanted:
 
     statuses: tuple[str, ...] = ("draft",)
     finding: str = ""
-    kind: Literal["", "rows", "pairs", "ratings"] = ""
+    kind: Kinds = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
 from groundtune.examples.rows import content, written
-from groundtune.project.reviewing import Item, Review, Wanted, edited
+from groundtune.project.reviewing import Item, Kinds, Review, Wanted, edited
 from groundtune.server.door import Door
 from groundtune.server.pages import coded, codes, fewer, fields, latest, link, more, onward, render, taken_back
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 # What is asked for by ``kind`` → in words, one and several of them.
-KINDS: dict[Literal["", "rows", "pairs", "ratings"], tuple[str, str]] = {
+KINDS: dict[Kinds, tuple[str, str]] = {
     "": ("row, pair or rating", "rows, pairs and ratings"),
     "rows": ("row", "rows"),
     "pairs": ("pair", "pairs"),
@@ -222,7 +222,7 @@ class Pages:
 
 def _wanted(query: dict[str, str]) -> Wanted:
     status = query["status"]
-    kind = next((name for name in KINDS if name == query.get("kind")), "")
+    kind: Kinds = next((name for name in KINDS if name == query.get("kind")), "")
     return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=kind)
 
 
