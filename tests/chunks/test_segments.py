@@ -334,3 +334,14 @@ def test_rows_that_moved_within_the_table_are_not_read_again(tmp_path: Path) -> 
     draft.publish("after")
     assert files(tmp_path, "segment") == segments
     assert seen(store.snapshot("t", "after")) == seen(store.snapshot("t", "before"))
+
+
+def test_what_is_reclaimed_beside_a_damaged_version_is_no_error_and_it_is_made_again(tmp_path: Path) -> None:
+    store = stored(tmp_path, *written(3))
+    wanted = seen(store.snapshot("t", "one"))
+    [path] = files(tmp_path, "version")
+    path.write_bytes(path.read_bytes()[:40])
+    versions._OPEN.clear()
+    store.reclaim("t")
+    assert not path.exists()
+    assert seen(store.snapshot("t", "one")) == wanted and store.damage("t", "one") == []

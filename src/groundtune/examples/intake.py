@@ -151,7 +151,7 @@ class _Intake:
             self._rating(record, part, asker)
             return
         doubts = [part.doubt] if part.doubt else []
-        reply = self._reply(part, doubts)
+        reply = self._reply(part)
         answer = answer_text(reply, self.house.answer_field)
         kind = part.own.get("kind") or ("refuse" if self.house.refuses(answer) else "answerable")
         row: dict[str, Any] = {
@@ -247,7 +247,7 @@ class _Intake:
             return None
         return value if isinstance(value, dict) else None
 
-    def _reply(self, part: Taken, doubts: list[str]) -> dict[str, Any]:
+    def _reply(self, part: Taken) -> dict[str, Any]:
         if part.reply is not None:
             return dict(part.reply)
         if self.house.schema is not None and (found := self._object(part.answer)) is not None:

@@ -13,7 +13,6 @@ from groundtune.probes.report import ArmFound, Count, Latency, Report
 from groundtune.scores.probed import PROBED
 
 TITLE = "Probes"
-NEXT = "groundtune probe"
 _WILSON = "share (95 %, Wilson)"
 _MOST_SAID = 12
 _TAIL = 20  # answers from which on a 95th percentile is another one than the slowest

@@ -140,7 +140,7 @@ def _corpus(content: Content) -> Callable[[Principal], tuple[Block, ...]]:
     return readable
 
 
-def why_not_run(arm: Arm, tools: Tools, askers: Sequence[Principal]) -> str | None:
+def why_not_run(tools: Tools, askers: Sequence[Principal]) -> str | None:
     """Return why an arm cannot run here, or ``None``: a whole corpus that does not fit the model's context with room for the answer."""
     if tools.corpus is None:
         return None

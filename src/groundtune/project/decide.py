@@ -57,7 +57,7 @@ def estimates_of(project: Project, evaluation: Evaluation) -> tuple[Estimate, ..
     return corrected(found, evaluation.scores, labels, clusters)
 
 
-def _probed(project: Project, evaluation: Evaluation) -> tuple[ProbeReport | None, str]:
+def _probed(project: Project) -> tuple[ProbeReport | None, str]:
     """Return what the probes found of the project as it stands, and why there is nothing where there is not."""
     from groundtune.project.probing.run import standing
 
@@ -80,7 +80,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     relocked = len(lock.relocked) if lock else 0
     today = datetime.now(UTC).date()
     labels = labels_print(project)
-    report, why = _probed(project, evaluation)
+    report, why = _probed(project)
     probed = probe_reports.estimates(report, [arm.name for arm in evaluation.arms if arm.name not in evaluation.not_run], why)
     known = {(item.metric, item.arm) for item in probed}
     estimates = (*(item for item in estimates_of(project, evaluation) if (item.metric, item.arm) not in known), *probed)

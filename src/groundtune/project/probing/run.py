@@ -120,7 +120,7 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
     versions = {arm.adapter: tool.adapter for arm in project.arms if arm.adapter and (tool := tools[arm.name]).adapter}
     plan = plans.plan(project, {name: version for name, version in versions.items() if version is not None})
     askers = [*content.principals.values()]
-    not_run = {arm.name: why for arm in project.arms if (why := why_not_run(arm, tools[arm.name], askers))}
+    not_run = {arm.name: why for arm in project.arms if (why := why_not_run(tools[arm.name], askers))}
     arms = [arm for arm in project.arms if arm.name not in not_run]
     found = shown(project, plan, arms, folder)
     ledger = Ledger(folder / "answers.sqlite")

@@ -100,7 +100,7 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
     try:
         if copy:
             copy.ingest()
-            before = _returned(project, plan.forgotten, copy.search()) if searching and plan.forgotten else 0
+            before = _returned(plan.forgotten, copy.search()) if searching and plan.forgotten else 0
         kept: Sequence[Changed] = plan.freshness
         if copy and kept:
             one = _timed(copy, plan.first, kept[:1], searching)
@@ -126,7 +126,7 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
             if copy:
                 copy.change({plan.forgotten.name: None})
                 copy.ingest()
-                still = _returned(project, plan.forgotten, copy.search()) if searching else 0
+                still = _returned(plan.forgotten, copy.search()) if searching else 0
             rows = [(example, people[example.asker]) for example, _ in plan.forgotten.asked]
             put(FORGOTTEN, "deletion", rows, _search(copy, searching), copy.content() if copy else None)
     finally:
@@ -211,7 +211,7 @@ def _not_changed(item: Changed, documents: Mapping[str, Document]) -> str:
     return ""
 
 
-def _returned(project: Project, forgotten: Forgotten, search: Retrieve) -> int:
+def _returned(forgotten: Forgotten, search: Retrieve) -> int:
     """Return how many searches with a document's own sentences return it, by somebody in every group that reads some of it."""
     asker = Principal(id=OUTSIDER.id, groups=forgotten.document.any_readers)
     return sum(
