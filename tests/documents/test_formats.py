@@ -44,6 +44,19 @@ def test_pdf_pages_headings_and_paragraphs() -> None:
     assert name_of(document.places, 0, len(document.text)) == "pages 1-2"
 
 
+def test_a_page_on_which_the_finder_of_tables_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pdfplumber.page
+
+    from groundtune.documents import pdf_tables
+
+    def fails(page: object) -> None:
+        raise ValueError("not a table")
+
+    monkeypatch.setattr(pdfplumber.page.Page, "find_tables", fails)
+    found, told = pdf_tables.find(made.pdf([made.ruled([["a", "b"], ["c", "d"]])]), [1], until=float("inf"))
+    assert found == {} and told == "the tables on page 1 were read as lines of text: their finder fails there"
+
+
 def test_a_ruled_table_of_a_pdf_is_a_table_and_its_words_are_there_once() -> None:
     cells = [["Size", "Price"], ["Small", "12 EUR"], ["Large", "19 EUR"]]
     document = one("a.pdf", made.pdf([made.ruled(cells) + b"\nBT /F1 10 Tf 60 500 Td (After the table.) Tj ET"]))

@@ -122,8 +122,15 @@ def _load(report: Report) -> Grid:
         title="Load: several ask at the same time",
         head=("arm", *(f"{size} at a time" for size in callers), "answers that failed"),
         rows=tuple(rows),
-        note=_joined(report, "load", True),
+        note=" ".join(filter(None, [_joined(report, "load", True), _how_to_fill(report, callers)])),
     )
+
+
+def _how_to_fill(report: Report, callers: Sequence[int]) -> str:
+    """Return how the numbers of callers are measured that had too few questions; empty where none is missing."""
+    measured = [{item.callers for item in arm.load if item.seconds or item.failed} for arm in report.arms]
+    missing = any(found < set(callers) for found in measured)
+    return "With fill = true in [probes], further dev questions are asked, as far as there are any, until there are enough." * missing
 
 
 def _latency(found: Latency | None) -> str:

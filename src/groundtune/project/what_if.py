@@ -140,14 +140,14 @@ def _verdicts(project: Project, changes: Mapping[str, str]) -> tuple[tuple[str, 
     measured = Measured(latest.estimates)
     ran = {item.arm for item in latest.estimates}
     names = [name for name in order(rubric, project.arms) if name in ran]
-    said = [_said(choose(measured, rule, names), rule) for rule in (rubric, changed)]
+    said = [_said(choose(measured, rule, names)) for rule in (rubric, changed)]
     notes = []
     if latest.inputs.get("rubric") not in (None, rubric.hash, rubric_print(project.settings)):
         notes.append(f"The rubric has changed since {latest.id}; before is what the present one says of its estimates.")
     return (said[0], said[1]), notes
 
 
-def _said(chosen: Chosen, rubric: Rubric) -> str:
+def _said(chosen: Chosen) -> str:
     if chosen.verdict == "ship":
         return f"ship {chosen.choice}"
     if chosen.verdict == "can't tell":

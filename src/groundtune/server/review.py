@@ -1,4 +1,4 @@
-"""Pages of ``groundtune examples review --web``: one row or pair after another, with what stands against it, and a form for each key.
+"""Pages of ``groundtune examples review --web``: one row, pair or rating after another, and a form for each key.
 
     GET  /rows?status=draft&after=KEY     the next draft behind a row; ``part=card`` without the frame, which a script keeps ready
     POST /rows/decide                     303 to the next one; to a script, as JSON, where that is and what the frame says now
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from groundtune.errors import StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
-from groundtune.examples.review import REASONS
 from groundtune.examples.rows import content, written
-from groundtune.project.reviewing import Item, Review, Wanted, edited
+from groundtune.project.reviewing import Item, Kinds, Review, Wanted, edited
 from groundtune.server.door import Door
 from groundtune.server.pages import coded, codes, fewer, fields, latest, link, more, onward, render, taken_back
 
@@ -26,7 +25,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-KINDS = {"": "rows and pairs", "rows": "rows", "pairs": "pairs"}
+# What is asked for by ``kind`` → in words, one and several of them.
+KINDS: dict[Kinds, tuple[str, str]] = {
+    "": ("row, pair or rating", "rows, pairs and ratings"),
+    "rows": ("row", "rows"),
+    "pairs": ("pair", "pairs"),
+    "ratings": ("rating", "ratings"),
+}
 
 
 def routes(review: Review, door: Door, status: str = "draft") -> Sequence[BaseRoute]:
@@ -95,18 +100,19 @@ class Pages:
             "here": link(self.door, "/rows", query | {"at": item.key}),
             "next": link(self.door, "/rows", query | {"after": item.key}),
             "edit": link(self.door, "/rows/edit", query | {"at": item.key}),
-            "reasons": pairs.REASONS if item.pair else REASONS,
+            "reasons": self.review.desk(item.kind).reasons,
         }
-        if not item.pair:
+        if item.kind == "row":
             card = self.review.card(item)
             return render("row.html", card=card, facts=card.facts, **shown)
         field = self.review.pairs.answer_field
-        sides: list[pairs.Side] = ["chosen", "rejected"]
-        # Whoever sees the better one always on the left soon stops to read: the order goes by the pair's key.
-        sides = sides if int(item.key, 16) % 2 else sides[::-1]
-        replies = [{"side": side, "said": pairs.said(row.get(side), field), "marked": side == "chosen"} for side in sides]
-        facts = [str(row.get(name)) for name in ("status", "as") if row.get(name)]
-        return render("pair.html", replies=replies, facts=facts, reason=row.get("reason"), source=row.get("source"), **shown)
+        shown["facts"] = [str(row.get(name)) for name in ("status", "as") if row.get(name)]
+        shown |= {"reason": row.get("reason"), "source": row.get("source")}
+        if item.kind == "rating":
+            marks = [name for name, wanted in (("wanted", True), ("unwanted", False)) if row.get("desirable") is wanted]
+            return render("rating.html", said=pairs.said(row.get("reply"), field), marked=pairs.marked(row), marks=marks, **shown)
+        replies = [{"side": side, "said": pairs.said(row.get(side), field), "marked": side == "chosen"} for side in pairs.sides(item.key)]
+        return render("pair.html", replies=replies, **shown)
 
     def _bar(self, query: dict[str, str]) -> str:
         review = self.review
@@ -124,7 +130,7 @@ class Pages:
             last=latest(query.get("past", ""), review.past),
             statuses=["draft", *(item for item in STATUSES if item != "draft"), "any"],
             findings={name: len(rows) for name, rows in review.findings.items()},
-            kinds=KINDS,
+            kinds={kind: words for kind, (_, words) in KINDS.items()},
             problems=review.problems(),
         )
 
@@ -139,7 +145,7 @@ class Pages:
         row = content(item.stored.row)
         evidence = row.get("evidence")
         reply = row.get("reply")
-        answer = reply.get(self.review.rows.answer_field) if isinstance(reply, dict) else None
+        answer = reply.get(self.review.rows.answer_field) if isinstance(reply, dict) else reply
         return render(
             "edit.html",
             door=self.door,
@@ -148,7 +154,7 @@ class Pages:
             query=query,
             back=link(self.door, "/rows", query | {"at": item.key}),
             question=row.get("question") if isinstance(row.get("question"), str) else None,
-            answer=answer if isinstance(answer, str) and not item.pair else None,
+            answer=answer if isinstance(answer, str) and item.kind != "pair" else None,
             quotes=[
                 (number, str(part.get("document")), part["quote"])
                 for number, part in enumerate(evidence if isinstance(evidence, list) else ())
@@ -157,7 +163,7 @@ class Pages:
             text=coded(text if text is not None else json.dumps(row, indent=2, ensure_ascii=False)),
             wrong=wrong,
             letters=codes(text or written(row)),
-            whole=text is not None or item.pair,
+            whole=text is not None or item.kind == "pair",
         )
 
     # ── done ──
@@ -168,6 +174,8 @@ class Pages:
         query, key, version, did = self._queried(given), given.get("key", ""), given.get("version", ""), given.get("did", "")
         if did in ("chosen", "rejected-is-better"):
             done = self.review.better(key, version, "chosen" if did == "chosen" else "rejected")
+        elif did in ("wanted", "unwanted"):
+            done = self.review.rate(key, version, did == "wanted")
         elif did == "swap":
             done = self.review.swap(key, version)
         else:
@@ -214,13 +222,13 @@ class Pages:
 
 def _wanted(query: dict[str, str]) -> Wanted:
     status = query["status"]
-    return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=query.get("kind", ""))
+    kind: Kinds = next((name for name in KINDS if name == query.get("kind")), "")
+    return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=kind)
 
 
 def _what(query: dict[str, str], count: int) -> str:
     """Return what is gone through, in words for that many of them."""
-    nouns = {"rows": ("row", "rows"), "pairs": ("pair", "pairs")}
-    noun = nouns.get(query.get("kind", ""), ("row or pair", "rows and pairs"))[count != 1]
+    noun = next((words for kind, words in KINDS.items() if kind == query.get("kind", "")), KINDS[""])[count != 1]
     if query["status"] == "draft":
         words = ("draft", "drafts")[count != 1] if "kind" not in query else f"draft {noun}"
     else:

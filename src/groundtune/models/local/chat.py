@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,16 @@ class LocalChat:
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                answer = partial(generate, prefixes=self._prefixes, reads=self._reads, label=label)
-                answer(model, runnable, limit=limit, ends=self._ends, pad=self._pad)
+                generate(
+                    model,
+                    runnable,
+                    limit=limit,
+                    ends=self._ends,
+                    pad=self._pad,
+                    prefixes=self._prefixes,
+                    reads=self._reads,
+                    label=label,
+                )
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),
