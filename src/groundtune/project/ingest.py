@@ -1,6 +1,9 @@
 """Sources → what changed → the live index version. What is gone is hidden first; what cannot be read is told, and stops nothing.
 
-    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  embed, commit, tag
+    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  hide what cannot be read any more
+          →  readers as before, or accepted?  →  embed, commit, tag
+
+What is hidden does not wait for the steps after it: a mass change of readers that nobody accepts, or an embedder that does not answer.
 
 Killed anywhere, the same command ends at the same place: the index is a function of the catalogue, and the catalogue of the sources.
 """
@@ -101,7 +104,9 @@ def ingest(
     try:
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            _hide_gone(project, directory, named, catalogue, emptied)
+            left = changes.gone_first(named, catalogue, emptied)
+            if left is not None:
+                project.index.hide(left)
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
         problems = found.problems
@@ -119,6 +124,8 @@ def ingest(
         raise wrong[0] if len(wrong) == 1 else Problems(wrong)
     if not documents and not serving:
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
+    if promote:
+        project.index.hide(documents)
     readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
     version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
     return _result(found, problems, marks, version, None)
@@ -145,35 +152,12 @@ def plan(
     return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
-def _hide_gone(
-    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]
-) -> None:
-    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new.
-
-    What stays keeps its readers: whether these may change is asked afterwards.
-    """
-    from groundtune.chunks import manifest
-
-    live = manifest.live(project.state / "index")
-    if live is None:
-        return
-    left = changes.gone_first(named, catalogue, emptied)
-    if left is not None:
-        found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
-        synced(project, readers.as_before(found, live.contents), "hide")
-
-
 def _serving(project: Project) -> bool:
     """Return whether the live version holds any document."""
     from groundtune.chunks import manifest
 
     live = manifest.live(project.state / "index")
     return live is not None and bool(live.contents)
-
-
-def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
-    """Return the near-duplicate signatures of all documents that the catalogue holds, by id."""
-    return {key: value for origin in named for known in catalogue.known(origin.name).values() for key, value in known.signatures.items()}
 
 
 def _effective(
