@@ -170,6 +170,18 @@ def test_a_rollback_goes_behind_the_whole_ingestion_and_never_brings_back_what_i
     assert not any("gate" in name for name in seen(project))
 
 
+def test_a_damaged_index_is_mended_by_an_ingestion_that_finds_something_gone(folder: Path) -> None:
+    live = opened(folder).ingest().version
+    (folder / "documents" / "kiosk.md").unlink()
+    tampered(opened(folder), live.id, one_gate("text", "something else"))
+    write(folder, "token", "Another text.")
+    opened(folder).ingest(strict=False, promote=False)
+    shutil.rmtree(opened(folder).state / "index" / "lance")
+    project = opened(folder)
+    project.ingest(strict=False)
+    assert project.verify_index() == [] and len(manifest.live(project.state / "index").contents) == 2
+
+
 def test_a_promote_that_brings_back_what_is_gone_has_to_be_accepted(folder: Path) -> None:
     first = opened(folder).ingest(strict=False).version
     (folder / "documents" / "kiosk.md").unlink()

@@ -60,8 +60,17 @@ def without(version: IndexVersion, gone: Collection[str], *, store: Path, engine
     taken = set(engine.tags(version.table))
     tag = next(item for item in tags_of(wanted) if item not in taken)
     draft.publish(tag)
-    counts = {"added": 0, "changed": 0, "restamped": 0, "gone": len(version.contents) - len(contents), "unchanged": len(contents)}
-    made = replace(version, id=wanted, tag=tag, contents=contents, **counts)
+    made = replace(
+        version,
+        id=wanted,
+        tag=tag,
+        contents=contents,
+        added=0,
+        changed=0,
+        restamped=0,
+        gone=len(version.contents) - len(contents),
+        unchanged=len(contents),
+    )
     read_back(engine, made.table, tag, {name: contents[name].get("rows") for name in chunks if contents[name].get("rows") is not None})
     wrong = verify_version(made, engine, rows=False).differences
     if wrong:

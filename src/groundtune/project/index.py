@@ -122,7 +122,13 @@ class Versions:
             gone = frozenset() if live is None else live.contents.keys() - set(left)
             # What searches of this project refuse needs no hiding from them: the version that comes replaces it.
             if live is not None and gone and narrow.narrows(live, self._project.embed, self._project.store):
-                switch.hide(self._store, self._without(live, gone, "hide"))
+                try:
+                    hidden = self._without(live, gone, "hide")
+                except StaleIndex as error:
+                    # What is live is damaged. That must not keep an ingestion from putting a whole version in its place.
+                    self._project.progress.note(f"{len(gone)} documents are hidden only by the next version: {error.message}")
+                    return
+                switch.hide(self._store, hidden)
                 self.settle()
 
     def _without(self, version: IndexVersion, gone: Collection[str], verb: str) -> IndexVersion:
