@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_rows import DictRows
 
 from groundtune.access.filter import Predicate
 from groundtune.chunks import build, manifest, narrow
+from groundtune.chunks.engines.store import RowStore
 from groundtune.chunks.store import Store
 from groundtune.chunks.store_lance import LanceStore
 from groundtune.chunks.store_memory import MemoryStore
@@ -20,7 +22,11 @@ from groundtune.types import Chunk, Document, Section
 SPLITTER = {"max_tokens": 40, "min_tokens": 5}
 EMBED = hashed({})
 ALL = Predicate(frozenset(["everyone", "hr"]))
-ENGINES: dict[str, Callable[[Path], Store]] = {"memory": lambda _: MemoryStore(), "lance": lambda folder: LanceStore(folder / "lance")}
+ENGINES: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda _: MemoryStore(),
+    "rows": lambda _: RowStore(DictRows()),
+    "lance": lambda folder: LanceStore(folder / "lance"),
+}
 
 
 class Deaf:

@@ -153,10 +153,13 @@ def test_a_rollback_goes_behind_the_whole_ingestion_and_never_brings_back_what_i
     project = opened(folder)
     last = project.ingest(strict=False).version
     assert [item["verb"] for item in manifest.state(project.state / "index").switches] == ["ingest", "ingest", "hide", "ingest"]
+    # It is counted against what was live before all of it.
+    assert (last.gone, last.changed, last.unchanged) == (1, 1, 2)
     (folder / "documents" / "gate.md").unlink()
-    assert project.ingest(strict=False).version.documents == 2
+    less = project.ingest(strict=False).version
+    assert (less.documents, less.gone) == (2, 1)
     # That ingestion took away and did nothing else: there is nothing of it to undo.
-    assert project.index.rollback().was != last.id
+    assert project.index.rollback().was == less.id
     texts = {name: text for name, text in before.items() if "kiosk" not in name and "gate" not in name}
     assert seen(project) == texts and any("two" in text for text in texts.values())
     project.index.rollback()

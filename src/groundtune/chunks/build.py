@@ -109,12 +109,14 @@ def sync(
     rebuild: bool = False,
     describe: Describe | None = None,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
     ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged. ``describe`` writes
-    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed.
+    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed. What is new, changed or gone is
+    counted against ``since``, or else against the live version.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -125,17 +127,21 @@ def sync(
     same = standing(store, wanted, kept)
     before = manifest.live(store)
     if same is not None and before is not None and before.id == wanted and not rebuild:
+        if since is not None and since.id != wanted:
+            return replace(same, **_counts(documents, since))
         return replace(same, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
     with holding.writing(store):
         before = manifest.live(store)
+        since = since or before
         version = standing(store, wanted, kept)
         # A version that was built before, and left since, is not built again where it is still whole.
         damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
         if version is None or damaged:
             version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, rebuild or damaged, readers_only)
+            version = replace(version, **_counts(documents, since))
             manifest.write(store, version)
         else:
-            version = replace(version, **_counts(documents, before))
+            version = replace(version, **_counts(documents, since))
         if promote and (before is None or before.id != wanted):
             manifest.switch(store, "ingest", wanted)
     return version
@@ -212,7 +218,6 @@ def _built(
             }
             for item in sorted(documents, key=lambda item: item.id)
         },
-        **_counts(documents, before),
     )
 
 

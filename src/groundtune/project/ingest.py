@@ -98,7 +98,7 @@ def ingest(
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
-    serving = _serving(project)
+    serving = _live(project)
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
@@ -122,12 +122,12 @@ def ingest(
     problems = [*problems, *wrong]
     if strict and wrong:
         raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-    if not documents and not serving:
+    if not documents and (serving is None or not serving.contents):
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
     if promote:
         project.index.hide(documents)
     readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
-    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
+    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild, since=serving)
     return _result(found, problems, marks, version, None)
 
 
@@ -152,12 +152,10 @@ def plan(
     return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
-def _serving(project: Project) -> bool:
-    """Return whether the live version holds any document."""
+def _live(project: Project) -> IndexVersion | None:
     from groundtune.chunks import manifest
 
-    live = manifest.live(project.state / "index")
-    return live is not None and bool(live.contents)
+    return manifest.live(project.state / "index")
 
 
 def _effective(
@@ -174,6 +172,7 @@ def synced(
     promote: bool = True,
     rebuild: bool = False,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Make the version of these documents, which have the readers that hold, and record what it was made from."""
     from groundtune.chunks.build import sync
@@ -194,6 +193,7 @@ def synced(
             rebuild=rebuild,
             describe=lines.describe if lines else None,
             readers_only=readers_only,
+            since=since,
         )
     finally:
         if lines:
