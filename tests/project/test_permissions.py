@@ -196,6 +196,16 @@ def test_readers_are_taken_away_though_the_text_changed_too_and_what_is_gone_is_
     assert "oiled" in shown(folder, "ana") and "Other words" not in shown(folder, "ana")
 
 
+def test_what_is_gone_is_not_brought_back_by_a_rollback_behind_a_change_of_readers(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    Project(folder).ingest()
+    (folder / "documents" / "open.md").unlink()
+    Project(folder).apply_access()
+    assert "noon" not in shown(folder, "ana") and "oiled" in shown(folder, "ana")
+    assert Project(folder).index.rollback().done
+    assert "noon" not in shown(folder, "ana") and "oiled" in shown(folder, "ana")
+
+
 def test_hiding_what_is_gone_opens_nothing_that_waits_to_be_accepted(tmp_path: Path) -> None:
     folder = made(tmp_path)
     written(folder, "gone.md", "# Gone\n\nThe wreck lies north.\n")

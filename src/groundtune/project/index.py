@@ -15,6 +15,7 @@ from groundtune.chunks import holding, manifest, narrow, switch
 from groundtune.chunks.build import version_id
 from groundtune.chunks.diff import Difference, diff
 from groundtune.chunks.manifest import IndexVersion
+from groundtune.chunks.store import widest
 from groundtune.chunks.verify import Difference as Wrong
 from groundtune.chunks.verify import Verified, verify_version
 from groundtune.errors import StaleIndex, StateError, UnknownName
@@ -141,9 +142,11 @@ class Versions:
         return made
 
     def _gone_from(self, version: IndexVersion) -> frozenset[str]:
-        """Return which documents of a version are not served now, and not to be by what the sources have: it would bring them back."""
+        """Return which documents of a version nobody is served now, nor would be by what the sources have: it would bring them back."""
         live = manifest.live(self._store)
-        back = version.contents.keys() - (frozenset() if live is None else live.contents.keys())
+        # What is gone is still in a version that ``access apply`` made, and read by nobody.
+        read = set() if live is None else {name for name, item in live.contents.items() if widest(manifest.readers_in(item))}
+        back = {name for name, item in version.contents.items() if name not in read and widest(manifest.readers_in(item))}
         # Looking at the sources takes time; mostly nothing would come back, and then it is not needed.
         return frozenset(back - self._project.served.documents.keys()) if back else frozenset()
 
