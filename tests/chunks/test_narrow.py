@@ -1,6 +1,7 @@
 """A version without some of its documents: what is left is exactly as it was, whatever was written since."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +23,33 @@ from groundtune.types import Chunk, Document, Section
 SPLITTER = {"max_tokens": 40, "min_tokens": 5}
 EMBED = hashed({})
 ALL = Predicate(frozenset(["everyone", "hr"]))
-ENGINES: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda _: MemoryStore(),
-    "rows": lambda _: RowStore(DictRows()),
-    "lance": lambda folder: LanceStore(folder / "lance"),
-}
+
+
+@pytest.fixture(params=["memory", "rows", "lance", "pgvector", "qdrant", "chroma"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = opened(request, tmp_path)
+    yield made
+    made.close()
+
+
+def opened(request: pytest.FixtureRequest, folder: Path) -> Store:
+    if request.param == "lance":
+        return LanceStore(folder / "lance")
+    if request.param == "pgvector":
+        from groundtune.chunks.postgres.store import PostgresStore
+
+        return PostgresStore(request.getfixturevalue("postgres"), namespace=f"s{uuid.uuid4().hex[:8]}", role="reader")
+    if request.param == "qdrant":
+        pytest.importorskip("qdrant_client", reason="pip install 'groundtune[qdrant]'")
+        from groundtune.chunks.engines.qdrant import QdrantRows
+
+        return RowStore(QdrantRows(url=None, folder=folder / "qdrant"))
+    if request.param == "chroma":
+        pytest.importorskip("chromadb", reason="pip install 'groundtune[chroma]'")
+        from groundtune.chunks.engines.chroma import ChromaRows
+
+        return RowStore(ChromaRows(url=None, folder=folder / "chroma"))
+    return MemoryStore() if request.param == "memory" else RowStore(DictRows())
 
 
 class Deaf:
@@ -59,9 +82,7 @@ def held(engine: Store, version: build.IndexVersion) -> dict[str, Chunk]:
     return engine.snapshot(version.table, version.tag).chunks(ids, ALL)
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
-def test_what_is_left_is_as_the_version_had_it_whatever_was_written_since(tmp_path: Path, name: str) -> None:
-    engine = ENGINES[name](tmp_path)
+def test_what_is_left_is_as_the_version_had_it_whatever_was_written_since(tmp_path: Path, engine: Store) -> None:
     hr = frozenset(["hr"])
     first = (document("a", "One is old. "), document("b", "Two. "), document("c", "Three. ", second=hr), document("d", "Four is old. ", hr))
     old = synced(tmp_path, engine, *first)
@@ -77,9 +98,7 @@ def test_what_is_left_is_as_the_version_had_it_whatever_was_written_since(tmp_pa
     assert synced(tmp_path, engine, *first[:3]).id == made.id
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
-def test_a_document_that_nobody_reads_a_part_of_is_left_out_where_it_has_to_be_copied(tmp_path: Path, name: str) -> None:
-    engine = ENGINES[name](tmp_path)
+def test_a_document_that_nobody_reads_a_part_of_is_left_out_where_it_has_to_be_copied(tmp_path: Path, engine: Store) -> None:
     kept, gone = document("kept", "It stays. "), document("gone", "It goes. ")
     old = synced(tmp_path, engine, kept, gone, document("parted", "Old. ", second=frozenset()))
     same = narrow.without(old, {"document:gone"}, store=tmp_path, engine=engine, embed=EMBED)
