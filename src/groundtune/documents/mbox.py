@@ -33,8 +33,9 @@ _ID = re.compile(rb"^message-id:[ \t]*(?:\r?\n[ \t]+)?<?([^<>\s]{1,300})", re.IG
 
 def load(path: Path, raw: bytes) -> Loaded:
     """Read the messages of an archive. Raises ``DocumentError`` for what does not begin with a message, and for too many of them."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     begins = list(_begins(raw))
-    if not begins or raw[: begins[0].start()].strip(b"\xef\xbb\xbf\r\n"):
+    if not begins or raw[: begins[0].start()].strip(b"\r\n"):
         told = "does not begin as a mail archive does, with a line of From, an address and a time, and headers after it"
         raise DocumentError(f"{path}: {told}", HINT, state="wrong type")
     if len(begins) > MOST_MESSAGES:
