@@ -190,7 +190,7 @@ def test_a_promote_that_brings_back_what_is_gone_has_to_be_accepted(folder: Path
     (folder / "documents" / "kiosk.md").unlink()
     project = opened(folder)
     now = project.ingest(strict=False).version
-    with pytest.raises(StateError, match=r"would serve 1 documents again that the sources do not have: kiosk\.md"):
+    with pytest.raises(StateError, match=r"would serve 1 documents again that are gone, cannot be read or have no readers: kiosk\.md"):
         project.index.promote(first.id)
     assert project.index.live() == now.id and not any("kiosk" in name for name in seen(project))
     assert project.index.promote(first.id, accept=True).done and any("kiosk" in name for name in seen(project))

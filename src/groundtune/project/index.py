@@ -86,7 +86,7 @@ class Versions:
             gone = self._gone_from(version)
             if gone and not accept:
                 named = f"{', '.join(sorted(item.removeprefix('document:') for item in gone)[:5])}{' …' if len(gone) > 5 else ''}"
-                told = f"{version.id} would serve {len(gone)} documents again that the sources do not have: {named}"
+                told = f"{version.id} would serve {len(gone)} documents again that are gone, cannot be read or have no readers: {named}"
                 raise StateError(told, f"type: groundtune ingest; if it is meant, type: groundtune index promote {name} --accept")
             self._guard(version, "promote", accept)
             done = switch.promote(self._store, version, self._project.store, documents=self._documents(), recorded=self._recorded(version))
