@@ -8,7 +8,7 @@ next one and used, since the difference is taken against the table itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -75,8 +75,21 @@ class _Plan:
 
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
-    contents = sorted((item.id, item.content_hash, sorted(item.readers), *filter(None, [sections_of(item)])) for item in documents)
-    return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
+    contents = ((item.id, item.content_hash, sorted(item.readers), sections_of(item)) for item in documents)
+    return id_of(contents, splitter, embed.fingerprint)
+
+
+def id_of(contents: Iterable[tuple[str, str, list[str], str]], splitter: Mapping[str, Any], embedder: str) -> str:
+    """Return the id of a version of documents, each with its id, hash, sorted readers, and the fingerprint of its sections."""
+    rows = sorted((name, text_hash, readers, *filter(None, [sections])) for name, text_hash, readers, sections in contents)
+    return "index:" + fingerprint(rows, dict(splitter), ALGORITHM, embedder, length=12)
+
+
+def id_without(version: IndexVersion, gone: Collection[str]) -> str:
+    """Return the id of a version that holds the same less the documents ``gone``."""
+    left = ((name, item) for name, item in version.contents.items() if name not in gone)
+    rows = ((name, item["hash"], list(item["readers"]), item.get("sections", "")) for name, item in left)
+    return id_of(rows, version.splitter, version.embedder)
 
 
 def sections_of(document: Document) -> str:
@@ -96,12 +109,14 @@ def sync(
     rebuild: bool = False,
     describe: Describe | None = None,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
     ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged. ``describe`` writes
-    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed.
+    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed. What is new, changed or gone is
+    counted against ``since``, or else against the live version.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -109,26 +124,30 @@ def sync(
     shown = progress or Silent()
     wanted = version_id(documents, embed, splitter)
     kept = engine or _default(store)
-    same = _standing(store, wanted, kept)
+    same = standing(store, wanted, kept)
     before = manifest.live(store)
     if same is not None and before is not None and before.id == wanted and not rebuild:
+        if since is not None and since.id != wanted:
+            return replace(same, **_counts(documents, since))
         return replace(same, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
     with holding.writing(store):
         before = manifest.live(store)
-        version = _standing(store, wanted, kept)
+        since = since or before
+        version = standing(store, wanted, kept)
         # A version that was built before, and left since, is not built again where it is still whole.
         damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
         if version is None or damaged:
             version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, rebuild or damaged, readers_only)
+            version = replace(version, **_counts(documents, since))
             manifest.write(store, version)
         else:
-            version = replace(version, **_counts(documents, before))
+            version = replace(version, **_counts(documents, since))
         if promote and (before is None or before.id != wanted):
             manifest.switch(store, "ingest", wanted)
     return version
 
 
-def _standing(store: Path, wanted: str, engine: Store) -> IndexVersion | None:
+def standing(store: Path, wanted: str, engine: Store) -> IndexVersion | None:
     """Return the finished version of this id, where the engine still has it."""
     version = manifest.read(store, wanted)
     return version if version is not None and version.engine == engine.place and version.tag in engine.tags(version.table) else None
@@ -153,7 +172,7 @@ def _built(
     afresh: bool,
     readers_only: bool,
 ) -> IndexVersion:
-    name = _table_name(splitter, embed)
+    name = table_name(splitter, embed.fingerprint)
     draft = engine.draft(name, embed.dimensions)
     planned = _Plan(documents, embed, splitter, {} if afresh else _known(store, before, name))
     change = _difference(planned, draft.held(), described=describe is not None)
@@ -176,12 +195,12 @@ def _built(
     _commit(draft, change, made, vectors)
     # A name that was given before stays with its rows: somebody may have them open.
     taken = set(engine.tags(name))
-    tag = next(item for item in _tags(wanted) if item not in taken)
+    tag = next(item for item in tags_of(wanted) if item not in taken)
     draft.publish(tag)
     readers = {item.id: planned.readers(item.id) for item in documents}
     counts = _count_back(engine.held(name, tag), documents, readers, chunks)
     digests = {item.id: digest(chunks[item.id]) if item.id in chunks else planned.known[item.id].get("rows") for item in documents}
-    _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
+    read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
     return IndexVersion(
         id=wanted,
         table=name,
@@ -199,15 +218,16 @@ def _built(
             }
             for item in sorted(documents, key=lambda item: item.id)
         },
-        **_counts(documents, before),
     )
 
 
-def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
-    return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
+def table_name(splitter: Mapping[str, Any], embedder: str) -> str:
+    """Return the name of the table that this release keeps chunks in that were cut and embedded so."""
+    return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embedder, length=12)}"
 
 
-def _tags(wanted: str) -> Iterator[str]:
+def tags_of(wanted: str) -> Iterator[str]:
+    """Yield the names that a version may be published under, the preferred one first."""
     base = wanted.replace(":", "-")
     yield base
     yield from (f"{base}-{number}" for number in count(2))
@@ -227,7 +247,7 @@ def _known(store: Path, before: IndexVersion | None, table: str) -> dict[str, Ma
     return {name: item for version in finished for name, item in version.contents.items()}
 
 
-def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
+def read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
     """Compare the chunks that were written with what is read. Raises ``StaleIndex`` where they differ."""
     if not digests:
         return
@@ -310,7 +330,7 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, Any], engine:
         raise StaleIndex(
             f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest"
         )
-    if version.table != _table_name(splitter, embed):
+    if version.table != table_name(splitter, embed.fingerprint):
         raise StaleIndex("the index was built by an earlier release of groundtune, which kept other columns", "type: groundtune ingest")
     kept = engine or _default(store)
     if version.engine != kept.place:

@@ -126,12 +126,12 @@ def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
             catalogue.forget_source(name)
 
 
-def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collection[str] = ()) -> dict[str, Document] | None:
-    """Return what the catalogue serves, less what the sources do not list any more: found by listing alone, before anything is read.
+def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collection[str] = ()) -> set[str] | None:
+    """Return the ids of the documents in the catalogue, less what the sources do not list any more: by listing alone, nothing is read.
 
     ``None`` where nothing is gone.
     """
-    served: dict[str, Document] = {}
+    left: set[str] = set()
     gone = bool(catalogue.sources().keys() - {origin.name for origin in origins})
     for origin in origins:
         before = catalogue.known(origin.name)
@@ -142,10 +142,10 @@ def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collect
             items = None
         for name, known in before.items():
             if items is None or name in items or _below(name, items):
-                served |= {document.id: _defaulted(document, origin.policy) for document in known.documents}
+                left |= {document.id for document in known.documents}
             else:
                 gone = True
-    return served if gone else None
+    return left if gone else None
 
 
 def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, emptied: Collection[str], progress: Progress) -> Listed:

@@ -1,6 +1,9 @@
 """Sources → what changed → the live index version. What is gone is hidden first; what cannot be read is told, and stops nothing.
 
-    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  embed, commit, tag
+    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  hide what cannot be read any more
+          →  readers as before, or accepted?  →  embed, commit, tag
+
+What is hidden does not wait for the steps after it: a mass change of readers that nobody accepts, or an embedder that does not answer.
 
 Killed anywhere, the same command ends at the same place: the index is a function of the catalogue, and the catalogue of the sources.
 """
@@ -92,13 +95,15 @@ def ingest(
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
-    serving = _serving(project)
+    serving = _live(project)
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            _hide_gone(project, directory, named, catalogue, emptied)
+            left = changes.gone_first(named, catalogue, emptied)
+            if left is not None:
+                project.index.hide(left)
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
         problems = found.problems
@@ -114,10 +119,12 @@ def ingest(
     problems = [*problems, *wrong]
     if strict and wrong:
         raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-    if not documents and not serving:
+    if not documents and (serving is None or not serving.contents):
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
+    if promote:
+        project.index.hide(documents)
     readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
-    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
+    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild, since=serving)
     return _result(found, problems, marks, version, None)
 
 
@@ -142,35 +149,10 @@ def plan(
     return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
-def _hide_gone(
-    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]
-) -> None:
-    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new.
-
-    What stays keeps its readers: whether these may change is asked afterwards.
-    """
+def _live(project: Project) -> IndexVersion | None:
     from groundtune.chunks import manifest
 
-    live = manifest.live(project.state / "index")
-    if live is None:
-        return
-    left = changes.gone_first(named, catalogue, emptied)
-    if left is not None:
-        found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
-        synced(project, readers.as_before(found, live.contents), "hide")
-
-
-def _serving(project: Project) -> bool:
-    """Return whether the live version holds any document."""
-    from groundtune.chunks import manifest
-
-    live = manifest.live(project.state / "index")
-    return live is not None and bool(live.contents)
-
-
-def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
-    """Return the near-duplicate signatures of all documents that the catalogue holds, by id."""
-    return {key: value for origin in named for known in catalogue.known(origin.name).values() for key, value in known.signatures.items()}
+    return manifest.live(project.state / "index")
 
 
 def _effective(
@@ -187,6 +169,7 @@ def synced(
     promote: bool = True,
     rebuild: bool = False,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Make the version of these documents, which have the readers that hold, and record what it was made from."""
     from groundtune.chunks.build import sync
@@ -207,6 +190,7 @@ def synced(
             rebuild=rebuild,
             describe=lines.describe if lines else None,
             readers_only=readers_only,
+            since=since,
         )
     finally:
         if lines:
