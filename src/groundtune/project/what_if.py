@@ -16,7 +16,6 @@ from groundtune.decisions.costs.report import Costed
 from groundtune.decisions.needs.advise import Advice
 from groundtune.decisions.needs.against import against
 from groundtune.decisions.needs.questions import SKILLS
-from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.rule import Chosen, choose
 from groundtune.decisions.weigh import Measured, order
 from groundtune.errors import ConfigError, InputError, UnknownName
