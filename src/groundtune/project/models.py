@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import HalfWritten, StateError, UnknownName, WeightsError
 from groundtune.files import file_sha256, plain
-from groundtune.models.tuned import RECORD
+from groundtune.models.tuned import RECORD, ROWS
 from groundtune.project import compare as comparing
+from groundtune.project.arms import prompt_now
 from groundtune.registry import gates, memory, merge, shelf, stages
 from groundtune.registry.export import Exported, Form
 from groundtune.registry.export import export as write_export
@@ -124,7 +124,7 @@ class Models:
         """Return all that is known of a version: its making, its rows and documents, its evidence and its history."""
         version = self.named(name)
         folder = shelf.folder_of(self._store, version.id)
-        rows = memory.rows_in(folder) if (folder / "rows.jsonl").is_file() else []
+        rows = memory.rows_in(folder) if (folder / ROWS).is_file() else []
         documents = self._project.served.documents
         lines = self.history()
         runs = [run for run in self._project.ledger.runs("compare") if run.inputs.get("version") == version.id and run.status == "done"]
@@ -291,7 +291,7 @@ class Models:
         if version.id in now.retired:
             raise StateError(f"{version.id} is retired", LIST)
         merge.require_base(version, project.settings.chat.model_dump())
-        wanted = prompt_hash(project.settings.answers.instructions.strip(), tell_conflicts=project.settings.answers.tell_conflicts)
+        wanted = prompt_now(project.settings)
         if version.prompt_hash != wanted:
             raise StateError(
                 f"{version.id} was trained on another prompt ({version.prompt_hash}) than the project now uses ({wanted})",
