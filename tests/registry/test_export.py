@@ -12,6 +12,7 @@ import torch
 from made_model import make_adapter, make_chat_model
 from made_version import chat_of, make_version, prompts, seal
 
+from groundtune.answers.prompt import Block, layout, render
 from groundtune.errors import ExportRefused, HalfWritten, InputError, OtherBase, StorageError, UnsafeWeights
 from groundtune.models.local.convert import read_gguf
 from groundtune.registry import gguf, merge, parity
@@ -30,8 +31,8 @@ def run(made: tuple[Path, ModelVersion], target: Path, form: Any = "merged", kin
     model, version = made
     assert version.adapter_path is not None
     options: dict[str, Any] = {
-        "chat": chat_of(model), "form": form, "target": target, "kind": kind, "instructions": "Answer.", "readers": ["everyone"],
-        "record": lambda mark: None,
+        "chat": chat_of(model), "form": form, "target": target, "kind": kind, "readers": ["everyone"],
+        "record": lambda mark: None, "layout": layout("Answer.", passages=True),
     }  # fmt: skip
     return export(version, Path(version.adapter_path), **(options | changed))
 
@@ -52,6 +53,8 @@ def test_each_form_answers_as_the_adapter_does(made: tuple[Path, ModelVersion], 
     assert wanted | {"SERVE.md", "export.json"} <= names
     page = (tmp_path / "out/SERVE.md").read_text()
     assert all(command in page for command in done.commands) and "everyone" in page
+    assert '"content": "Passages:\\n[1] {file} · {title} › {heading}\\n{text}\\n\\nQuestion: {question}"' in page
+    assert row["messages"] == [dict(message) for message in layout("Answer.", passages=True)]
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
 
 
@@ -297,3 +300,11 @@ def test_how_text_is_cut_is_named_or_refused() -> None:
         assert gguf.cut_of(unknown) is None
     for steps in ([split, level], [digits, plain], [split, digits, plain], [split | {"pattern": {"Regex": "x"}}, plain]):
         assert gguf.cut_of({"type": "Sequence", "pretokenizers": steps}) is None
+
+
+def test_the_layout_that_an_export_tells_is_what_is_rendered_here() -> None:
+    told = layout("Answer.", passages=True)[-1]["content"]
+    shown = told.format(file="a.md", title="Slots", heading="Fees", text="It is 5.", question="How much?")
+    block = Block(source="a.md", heading="Slots › Fees", text="It is 5.")
+    assert shown == render("How much?", instructions="Answer.", passages=(block,))[-1]["content"]
+    assert layout("Answer.", passages=False)[-1]["content"].format(question="How?") == render("How?", instructions="Answer.")[-1]["content"]

@@ -138,6 +138,12 @@ def render(
     return tuple(messages)
 
 
+def layout(instructions: str, *, passages: bool) -> tuple[Message, ...]:
+    """Return the messages of a prompt with the names of what changes in braces, for whoever has to write it elsewhere."""
+    shown = (Block(source="{file}", heading="{title} › {heading}", text="{text}"),) if passages else ()
+    return render("{question}", instructions=instructions, passages=shown)
+
+
 def _user(question: str, filter: Filter, passages: Sequence[Block], corpus: Sequence[Block], notes: Sequence[str] = ()) -> str:
     parts = []
     if corpus:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groundtune.answers.prompt import layout
 from groundtune.errors import HalfWritten, StateError, UnknownName, WeightsError
 from groundtune.files import file_sha256, plain
 from groundtune.models.tuned import RECORD, ROWS
@@ -280,7 +281,7 @@ class Models:
             form=form,
             target=place,
             kind=kind,
-            instructions=self._project.settings.answers.instructions.strip(),
+            layout=layout(self._project.settings.answers.instructions.strip(), passages=bool(version.recipe.get("passages"))),
             readers=readers,
             record=record,
         )

@@ -48,12 +48,13 @@ def export(
     form: Form,
     target: Path,
     kind: str,
-    instructions: str,
+    layout: Sequence[Mapping[str, str]],
     readers: Sequence[str],
     record: Callable[[str], None],
 ) -> Exported:
     """Write an export to ``target``, which must not exist. ``record`` is told the fingerprint of the files right before they get there.
 
+    ``layout`` are the messages that the version was trained with, with what changes in braces: the first are the instructions.
     ``kind`` is the number format: float32 or bfloat16 for ``merged``, f32, f16 or q8_0 for ``gguf``. Raises ``OtherBase``,
     ``ExportRefused``, ``StorageError`` or ``InputError``.
     """
@@ -116,7 +117,9 @@ def export(
         weights = {path.name: file_sha256(path) for path in sorted(scratch.iterdir()) if path.is_file()}
         mark = fingerprint(weights)
         notes = _notes(version, form)
-        write_atomic(scratch / "SERVE.md", serve.page(version, form, commands, notes=notes, readers=readers, fingerprint=mark))
+        write_atomic(
+            scratch / "SERVE.md", serve.page(version, form, commands, layout=layout, notes=notes, readers=readers, fingerprint=mark)
+        )
         write_json(
             scratch / RECORD,
             {
@@ -126,7 +129,8 @@ def export(
                 "type": kind,
                 "files": weights,
                 "readers": sorted(readers),
-                "instructions": instructions,
+                "instructions": layout[0]["content"],
+                "messages": layout,
                 "commands": commands,
                 "parity": {"prompts": len(prompts), "tokens": limit, "differences": 0},
             },

@@ -7,7 +7,8 @@ gguf/     SERVE.md  Modelfile          llama-server -m …, ollama create …
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from groundtune.types import ModelVersion
@@ -38,9 +39,17 @@ def modelfile(lines: Sequence[str], *, context: int, chatml: bool) -> str:
 
 
 def page(
-    version: ModelVersion, form: str, commands: Sequence[str], *, notes: Sequence[str], readers: Sequence[str], fingerprint: str
+    version: ModelVersion,
+    form: str,
+    commands: Sequence[str],
+    *,
+    layout: Sequence[Mapping[str, str]],
+    notes: Sequence[str],
+    readers: Sequence[str],
+    fingerprint: str,
 ) -> str:
-    """Return ``SERVE.md``."""
+    """Return ``SERVE.md``. ``layout`` are the messages of a prompt, with what changes in braces."""
+    asked = "\n".join(f"    {line}" for line in json.dumps(list(layout), indent=2, ensure_ascii=False).splitlines())
     shown = "\n".join(f"    {line}" for line in commands)
     told = "".join(f"- {note}\n" for note in notes)
     return f"""# {version.id}, {form}
@@ -53,14 +62,19 @@ Serve them only where no one else does. They were made from {len(version.documen
 {shown}
 
 {told}
+## Ask
+
+{asked}
+
+These are the messages that it was trained with; what stands in braces is put in, and of passages each has its block, numbered from 1.
+Under another prompt, be it the question without the word before it, it is not the model that was measured. The same stands in
+`export.json`.
+
 ## Made of
 
 - base `{version.base_name}`, revision `{version.revision}`, weights `{version.base}`, licence {version.licence or "not recorded"}
 - training rows `{version.trained_on}`, prompt `{version.prompt_hash}`, chat template `{version.template_hash}`
 - these files: `{fingerprint}`
-
-Ask it by the prompt that it was trained with: the system message is `instructions` in `export.json`, and passages are shown as Groundtune
-shows them. Under another prompt it is not the model that was measured.
 """
 
 
