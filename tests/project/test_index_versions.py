@@ -194,6 +194,8 @@ def test_a_promote_that_brings_back_what_is_gone_has_to_be_accepted(folder: Path
         project.index.promote(first.id)
     assert project.index.live() == now.id and not any("kiosk" in name for name in seen(project))
     assert project.index.promote(first.id, accept=True).done and any("kiosk" in name for name in seen(project))
+    [line] = project.ledger.audited("index promote --accept")
+    assert line["details"] == {"brought_back": ["document:kiosk.md"], "documents": 1}
 
 
 @settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))

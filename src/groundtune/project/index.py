@@ -89,6 +89,12 @@ class Versions:
                 told = f"{version.id} would serve {len(gone)} documents again that are gone, cannot be read or have no readers: {named}"
                 raise StateError(told, f"type: groundtune ingest; if it is meant, type: groundtune index promote {name} --accept")
             self._guard(version, "promote", accept)
+            if gone:
+                from groundtune.records.ledger import now
+
+                at = now()
+                details = {"brought_back": sorted(gone)[:50], "documents": len(gone)}
+                self._project.ledger.audit(f"gone accepted {version.id} {at}", "index promote --accept", version.id, details, at)
             done = switch.promote(self._store, version, self._project.store, documents=self._documents(), recorded=self._recorded(version))
             self.settle()
         return done
@@ -101,9 +107,9 @@ class Versions:
         """
         with holding.writing(self._store):
             late = self.settle()
-            now = manifest.state(self._store)
-            if now is not None and late and late[-1] == now.switches[-1]["number"] and now.switches[-1]["verb"] == "rollback":
-                return switch.Switched(id=now.id, was=now.switches[-1]["from"], done=True, verified=Verified(now.id, ()))
+            state = manifest.state(self._store)
+            if state is not None and late and late[-1] == state.switches[-1]["number"] and state.switches[-1]["verb"] == "rollback":
+                return switch.Switched(id=state.id, was=state.switches[-1]["from"], done=True, verified=Verified(state.id, ()))
             target, gone = switch.rollback_target(self._store, self._gone_from)
             if not other_settings:
                 self._refuse(target, "rollback")
