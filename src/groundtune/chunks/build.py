@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from groundtune.chunks.cache import EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
-from groundtune.chunks.store import Draft, Held, Readers, Store, joined
+from groundtune.chunks.store import Draft, Held, Readers, Stepping, Store, joined
 from groundtune.chunks.verify import digest, gathered, verify_version
 from groundtune.errors import StaleIndex
-from groundtune.files import fingerprint
+from groundtune.files import Sorted, fingerprint, fingerprint_plain, plain
 from groundtune.models.embed import Embed
 from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
@@ -75,8 +76,9 @@ class _Plan:
 
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
-    contents = sorted((item.id, item.content_hash, sorted(item.readers), *filter(None, [sections_of(item)])) for item in documents)
-    return "index:" + fingerprint(contents, dict(splitter), ALGORITHM, embed.fingerprint, length=12)
+    named = Sorted()
+    contents = sorted([item.id, item.content_hash, named[item.readers], *filter(None, [sections_of(item)])] for item in documents)
+    return "index:" + fingerprint_plain(contents, plain(splitter), ALGORITHM, embed.fingerprint, length=12)
 
 
 def sections_of(document: Document) -> str:
@@ -156,7 +158,10 @@ def _built(
     name = _table_name(splitter, embed)
     draft = engine.draft(name, embed.dimensions)
     planned = _Plan(documents, embed, splitter, {} if afresh else _known(store, before, name))
-    change = _difference(planned, draft.held(), described=describe is not None)
+    # Where nothing was written since the version before was, that one says what is there, and only what is written now is counted.
+    stepped = None if afresh or before is None else _stepped(engine, name, before)
+    there = draft.held() if stepped is None or before is None else _held_by(before)
+    change = _difference(planned, there, described=describe is not None)
     if readers_only and (change.write or change.gone):
         told = ", ".join([*(item.source for item in change.write), *change.gone][:5])
         raise StaleIndex(
@@ -179,9 +184,12 @@ def _built(
     tag = next(item for item in _tags(wanted) if item not in taken)
     draft.publish(tag)
     readers = {item.id: planned.readers(item.id) for item in documents}
-    counts = _count_back(engine.held(name, tag), documents, readers, chunks)
+    touched = {item.id for item in change.write} | change.restamp.keys()
+    present = engine.held(name, tag) if stepped is None else _after(stepped, name, tag, there, change)
+    counts = _count_back(present, documents, readers, chunks)
     digests = {item.id: digest(chunks[item.id]) if item.id in chunks else planned.known[item.id].get("rows") for item in documents}
     _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
+    kinds = _kinds(documents, planned.known)
     return IndexVersion(
         id=wanted,
         table=name,
@@ -191,16 +199,55 @@ def _built(
         embedder=embed.fingerprint,
         embedder_name=embed.name,
         contents={
-            item.id: {
+            item.id: planned.known[item.id]
+            if item.id not in touched and kinds[item.id] == "unchanged"
+            else {
                 "hash": item.content_hash,
                 "chunks": counts[item.id],
                 "rows": digests[item.id],
                 **manifest.readers_kept(readers[item.id], sections_of(item)),
             }
-            for item in sorted(documents, key=lambda item: item.id)
+            for item in sorted(documents, key=attrgetter("id"))
         },
         **_counts(documents, before),
     )
+
+
+def _stepped(engine: Store, table: str, before: IndexVersion) -> Stepping | None:
+    """Return the engine as one that can take a step from the version before, where the table is still what that one is."""
+    able = isinstance(engine, Stepping) and (before.table, before.engine) == (table, engine.place)
+    return engine if able and isinstance(engine, Stepping) and engine.untouched(table, before.tag) else None
+
+
+def _held_by(version: IndexVersion) -> dict[str, Held]:
+    """Return what a version has of each document, as it was counted back when it was written."""
+    shared: dict[tuple[str, ...], frozenset[str]] = {}
+
+    def one(item: Mapping[str, Any]) -> Readers:
+        if "parts" in item:
+            return manifest.readers_in(item)
+        names = tuple(item["readers"])
+        return shared.setdefault(names, frozenset(names))
+
+    return {name: Held(item["hash"], one(item), item["chunks"]) for name, item in version.contents.items()}
+
+
+def _after(engine: Stepping, table: str, tag: str, before: Mapping[str, Held], change: _Change) -> dict[str, Held]:
+    """Return what a version holds after a change: what was touched as it is read, and the rest as it was before.
+
+    Raises ``StaleIndex`` where there are more or fewer rows in all than both together: something was touched that was not to be.
+    """
+    touched = sorted({*(item.id for item in change.write), *change.restamp, *change.gone})
+    read, rows = engine.held_of(table, tag, touched)
+    whole = set(touched)
+    now = {name: item for name, item in before.items() if name not in whole} | read
+    expected = sum(item.chunks for item in now.values())
+    if rows != expected:
+        raise StaleIndex(
+            f"the index does not hold what was written: it has {rows:,} chunks, {expected:,} were expected",
+            "type: groundtune ingest --rebuild",
+        )
+    return now
 
 
 def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
@@ -216,7 +263,7 @@ def _tags(wanted: str) -> Iterator[str]:
 def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:
     """Return how many documents are new, changed, and so on, against the version before."""
     old = before.contents if before is not None else {}
-    kinds = Counter(_kind(item, old.get(item.id)) for item in documents)
+    kinds = Counter(_kinds(documents, old).values())
     gone = len(old.keys() - {item.id for item in documents})
     return {"gone": gone, **{kind: kinds[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
 
@@ -237,13 +284,20 @@ def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | 
         raise StaleIndex(f"the index does not hold what was written: the chunks of {', '.join(wrong[:5])}", "type: groundtune ingest")
 
 
-def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
-    if old is None:
-        return "added"
-    if old["hash"] != document.content_hash:
-        return "changed"
-    same = (old["readers"], old.get("sections", "")) == (sorted(document.readers), sections_of(document))
-    return "unchanged" if same else "restamped"
+def _kinds(documents: Sequence[Document], before: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return of each document, by id, what it is to contents that were before."""
+    named = Sorted()
+
+    def kind(document: Document) -> str:
+        old = before.get(document.id)
+        if old is None:
+            return "added"
+        if old["hash"] != document.content_hash:
+            return "changed"
+        same = old["readers"] == named[document.readers] and old.get("sections", "") == sections_of(document)
+        return "unchanged" if same else "restamped"
+
+    return {document.id: kind(document) for document in documents}
 
 
 def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool) -> _Change:
@@ -252,7 +306,12 @@ def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool)
     restamp: dict[str, Readers] = {}
     for name, document in planned.documents.items():
         there = present.get(name)
-        if there is None or there.hash != document.content_hash or not planned.vouched(name):
+        if (
+            there is None
+            or there.hash != document.content_hash
+            or not planned.vouched(name)
+            or there.chunks != planned.known[name]["chunks"]
+        ):
             write.append(document)
             continue
         readers = planned.readers(name)

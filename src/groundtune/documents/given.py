@@ -19,14 +19,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from groundtune.access.paths import fits, matches
+from groundtune.access.paths import fits, fitting, matches
 from groundtune.documents.load import HINT, documents_from, readers_of
-from groundtune.documents.sources.folder import Item
+from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
-__all__ = ["SIDECAR", "Given", "Policy", "Rule", "given", "made", "matches", "read_sidecar", "rules_of"]
+__all__ = ["SIDECAR", "Given", "Policy", "Rule", "Silent", "given", "made", "matches", "read_sidecar", "rules_of"]
 
 SIDECAR = ".meta.toml"
 MOST_SIDECAR = 100_000
@@ -74,6 +74,31 @@ class Given:
 def _identity(readers: frozenset[str] | None, forced: bool, covered: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
     """Most files of a folder have all of this in common, so it is not hashed for each of them."""
     return fingerprint(None if readers is None else sorted(readers), forced, covered, dict(metadata), title)
+
+
+class Silent:
+    """What is given for the items of a source of which neither a sidecar nor the source itself says anything: most files of a folder.
+
+    That hangs only on which rules fit their names, so it is worked out once for all items that the same rules fit.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._fitting = fitting([rule.match for rule in policy.rules])
+        self._known: dict[tuple[int, ...], Given] = {}
+
+    def given(self, name: str) -> Given:
+        """Return what ``given`` does for such an item of that name."""
+        rules = self._fitting(name)
+        known = self._known.get(rules)
+        if known is None:
+            known = self._known[rules] = given(name, Item(name=name, read=refused(AssertionError(name))), self._policy, None)
+        return known
+
+    @staticmethod
+    def of(item: Item) -> bool:
+        """Return whether the source says nothing of an item."""
+        return item.readers is None and item.title is None and not item.metadata
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:

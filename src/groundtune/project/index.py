@@ -120,9 +120,11 @@ class Versions:
         """Copy to the ledger the records of switches that it does not have yet; return their numbers."""
         now = manifest.state(self._store)
         late = []
-        for record in () if now is None else now.switches:
+        records = {f"index live {record['number']}": record for record in (() if now is None else now.switches)}
+        missing = self._project.ledger.unaudited(list(records))
+        for key, record in records.items():
             details = {"from": record["from"]}
-            if self._project.ledger.audit(f"index live {record['number']}", f"index {record['verb']}", record["id"], details, record["at"]):
+            if key in missing and self._project.ledger.audit(key, f"index {record['verb']}", record["id"], details, record["at"]):
                 late.append(int(record["number"]))
         return late
 

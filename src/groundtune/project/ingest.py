@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from groundtune.access.directory import Directory
 from groundtune.documents import alike, changes, limits
@@ -18,7 +19,7 @@ from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import fingerprint
 from groundtune.project import readers
-from groundtune.project.content import CATALOGUE, identity, limits_of, signatures_in
+from groundtune.project.content import CATALOGUE, identity_of, limits_of, signatures_in
 from groundtune.project.origins import origins
 from groundtune.project.people import directory_of
 from groundtune.project.permissions import effective
@@ -99,28 +100,29 @@ def ingest(
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
+        looked = changes.look(named, catalogue, emptied)
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            _hide_gone(project, directory, named, catalogue, emptied)
+            _hide_gone(project, directory, named, catalogue, looked)
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, progress=project.progress, looked=looked)
         problems = found.problems
         if strict and problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
         changes.commit(found, catalogue, now())
+        project.__dict__.pop("content", None)
+        project.__dict__.pop("served", None)
+        documents, marks, wrong = _effective(project, directory, found)
+        problems = [*problems, *wrong]
+        if strict and wrong:
+            raise wrong[0] if len(wrong) == 1 else Problems(wrong)
+        if not documents and not serving:
+            raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
+        readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=accept)
+        version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
     finally:
         if kept is None:
             catalogue.close()
-    project.__dict__.pop("content", None)
-    project.__dict__.pop("served", None)
-    documents, marks, wrong = _effective(project, directory, found)
-    problems = [*problems, *wrong]
-    if strict and wrong:
-        raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-    if not documents and not serving:
-        raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
-    readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
-    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
     return _result(found, problems, marks, version, None)
 
 
@@ -135,18 +137,18 @@ def plan(
     try:
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
+        documents, marks, wrong = _effective(project, directory, found)
+        try:
+            readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=False)
+        except StateError as error:
+            wrong.append(error)
+        return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
     finally:
         catalogue.close()
-    documents, marks, wrong = _effective(project, directory, found)
-    try:
-        readers.guard(project, readers.of(list(documents.values())), "ingest", accept=False)
-    except StateError as error:
-        wrong.append(error)
-    return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
 def _hide_gone(
-    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, emptied: Collection[str]
+    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, looked: changes.Looked
 ) -> None:
     """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new.
 
@@ -157,18 +159,23 @@ def _hide_gone(
     live = manifest.live(project.state / "index")
     if live is None:
         return
-    left = changes.gone_first(named, catalogue, emptied)
+    left = changes.gone_first(named, catalogue, looked)
     if left is not None:
         found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
         synced(project, readers.as_before(found, live.contents), "hide")
 
 
-def _serving(project: Project) -> bool:
-    """Return whether the live version holds any document."""
+def _contents(project: Project) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the live version has of each document."""
     from groundtune.chunks import manifest
 
     live = manifest.live(project.state / "index")
-    return live is not None and bool(live.contents)
+    return {} if live is None else live.contents
+
+
+def _serving(project: Project) -> bool:
+    """Return whether the live version holds any document."""
+    return bool(_contents(project))
 
 
 def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
@@ -192,15 +199,18 @@ def synced(
     readers_only: bool = False,
 ) -> IndexVersion:
     """Make the version of these documents, which have the readers that hold, and record what it was made from."""
+    from groundtune.chunks import manifest
     from groundtune.chunks.build import sync
 
-    contents = fingerprint([identity(document) for document in sorted(documents.values(), key=lambda item: item.id)])
+    before = manifest.live(project.state / "index")
+    ordered = sorted(documents.values(), key=attrgetter("id"))
+    contents = identity_of(ordered)
     key = fingerprint(contents, project.embed.fingerprint, project.splitter)
     run = project.ledger.begin(verb, key, {"documents": contents}, project.settings.project.seed)
     lines = contexts_of(project)
     try:
         version = sync(
-            sorted(documents.values(), key=lambda item: item.id),
+            ordered,
             embed=project.embed,
             splitter=project.splitter,
             store=project.state / "index",
@@ -216,7 +226,10 @@ def synced(
             lines.close()
     spent = _spent(project)
     if run.status != "done":
-        project.ledger.link(run.id, [(version.id, document) for document in documents])
+        if before is None:
+            project.ledger.link(run.id, [(version.id, document) for document in documents])
+        else:
+            project.ledger.link_step(run.id, version.id, before.id, documents.keys(), before.contents.keys())
         wrote = {"context": asdict(lines.spent)} if lines else {}
         project.ledger.end(run.id, "done", {"index": version.id, **spent, **wrote})
     project.index.settle()
@@ -280,11 +293,11 @@ def _result(
     found: changes.Survey, problems: Sequence[GroundtuneError], marks: alike.Alike, version: IndexVersion | None, cost: Cost | None
 ) -> Ingested:
     names: dict[str, list[str]] = {}
-    for change in found.changes:
+    for change in found.others:
         if change.kind != "unchanged":
             shown = change.name if change.moved_from is None else f"{change.moved_from} → {change.name}"
             names.setdefault(change.kind, []).append(shown)
-    moved = {change.moved_from for change in found.changes}
+    moved = {change.moved_from for change in found.others}
     gone = [name for name in names.get("gone", []) if name not in moved]
     gone += [f"{source}/…" for source in found.removed]
     counts = {**found.counts, "gone": found.counts["gone"] - len(moved - {None})}

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from groundtune.chunks import manifest
 from groundtune.chunks.build import sections_of
 from groundtune.chunks.store import widest
+from groundtune.documents.kept import but
 from groundtune.errors import StateError
+from groundtune.files import Sorted
 from groundtune.tables import AccessTable
 from groundtune.types import Document
 
@@ -101,6 +103,17 @@ def guard(project: Project, after: Mapping[str, Readers], what: str, *, accept: 
     project.ledger.audit(f"readers accepted {before.id} {at}", f"{what} --accept", before.id, details, at)
 
 
+def moved(before: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Document]) -> dict[str, Readers]:
+    """Return the readers of the documents that a version has with other ones, or that have sections: no others can raise an alarm."""
+    named = Sorted()
+    found: dict[str, Readers] = {}
+    for name, document in documents.items():
+        old = before.get(name)
+        if old is not None and (document.sections or "sections" in old or "parts" in old or old["readers"] != named[document.readers]):
+            found[name] = Readers.of(document)
+    return found
+
+
 def of(documents: Sequence[Document]) -> dict[str, Readers]:
     """Return the readers of documents, by id."""
     return {document.id: Readers.of(document) for document in documents}
@@ -143,6 +156,6 @@ def as_before(documents: Mapping[str, Document], contents: Mapping[str, Mapping[
             if old.sections and old.sections == sections_of(document) and contents[name]["hash"] == document.content_hash:
                 kept[name] = document
                 continue
-            document = replace(document, readers=document.readers & old.whole if old.sections else old.whole, sections=())
+            document = but(document, readers=document.readers & old.whole if old.sections else old.whole, sections=())
         kept[name] = document
     return kept

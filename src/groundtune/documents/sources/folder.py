@@ -18,7 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from groundtune.documents.load import HINT, most_bytes, too_large
+from groundtune.documents.load import HINT, MOST_BYTES, most_bytes, too_large
 from groundtune.errors import DocumentError, SourceError
 
 __all__ = ["Folder", "Item", "Once", "Source", "open"]
@@ -93,8 +93,10 @@ class Folder:
                 raise SourceError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             told = DocumentError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             yield Item(name=path.relative_to(self.folder).as_posix(), read=refused(told), below=True)
+        # Before any file is looked at: what is written after this moment is young.
+        before = time.time_ns() - SETTLED_NANOSECONDS
         for parts, entry in sorted(found, key=itemgetter(0)):
-            yield self._item("/".join(parts), entry, resolved)
+            yield self._item("/".join(parts), entry, resolved, before)
 
     def stamps(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield the path of every file below the folder with its times, size and number: a look, which opens nothing.
@@ -135,20 +137,20 @@ class Folder:
                 raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
         return found, unlisted
 
-    def _item(self, name: str, entry: os.DirEntry[str], resolved: Path) -> Item:
+    def _item(self, name: str, entry: os.DirEntry[str], resolved: Path, before: int) -> Item:
         path = entry.path
         try:
             link = entry.is_symlink()
             if link and not Path(path).resolve(strict=True).is_relative_to(resolved):
                 raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
             found = entry.stat(follow_symlinks=link)
-            if stat.S_ISDIR(found.st_mode):
-                raise DocumentError(
-                    f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
-                )
             if not stat.S_ISREG(found.st_mode):
+                if stat.S_ISDIR(found.st_mode):
+                    raise DocumentError(
+                        f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
+                    )
                 raise DocumentError(f"{path}: is no regular file", HINT)
-            if found.st_size > most_bytes(name):
+            if found.st_size > MOST_BYTES and found.st_size > most_bytes(name):
                 raise too_large(path, name, found.st_size)
         except DocumentError as error:
             return Item(name=name, read=refused(error))
@@ -157,8 +159,8 @@ class Folder:
         except (OSError, RuntimeError) as error:
             told = DocumentError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", HINT)
             return Item(name=name, read=refused(told))
-        settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NANOSECONDS
-        stamp = f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}" if settled else ""
+        changed, status = found.st_mtime_ns, found.st_ctime_ns
+        stamp = f"{changed}-{status}-{found.st_size}-{found.st_ino}" if changed < before and status < before else ""
         return Item(name=name, stamp=stamp, shown=path, read=partial(_bytes, path))
 
 
