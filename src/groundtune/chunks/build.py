@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +156,16 @@ def _built(
 ) -> IndexVersion:
     name = _table_name(splitter, embed)
     draft = engine.draft(name, embed.dimensions)
-    planned = _Plan(documents, embed, splitter, {} if afresh else _known(store, before, name))
-    # Where nothing was written since the version before was, that one says what is there, and only what is written now is counted.
+    # Where nothing was written since the version before was, that one says what is there: only what is other is looked at and counted.
     stepped = None if afresh or before is None else _stepped(engine, name, before)
-    there = draft.held() if stepped is None or before is None else _held_by(before)
+    known = {} if afresh else _known(store, before, name)
+    kinds = _kinds(documents, known)
+    looked_at = documents
+    if stepped is not None:
+        looked_at = [item for item in documents if kinds[item.id] != "unchanged" or item.sections]
+    planned = _Plan(looked_at, embed, splitter, known)
+    passed = {} if stepped is None else {name: known[name] for name in kinds if name not in planned.documents}
+    there = draft.held() if stepped is None else _held_by({name: item for name, item in known.items() if name not in passed})
     change = _difference(planned, there, described=describe is not None)
     if readers_only and (change.write or change.gone):
         told = ", ".join([*(item.source for item in change.write), *change.gone][:5])
@@ -183,13 +188,20 @@ def _built(
     taken = set(engine.tags(name))
     tag = next(item for item in _tags(wanted) if item not in taken)
     draft.publish(tag)
-    readers = {item.id: planned.readers(item.id) for item in documents}
-    touched = {item.id for item in change.write} | change.restamp.keys()
-    present = engine.held(name, tag) if stepped is None else _after(stepped, name, tag, there, change)
-    counts = _count_back(present, documents, readers, chunks)
-    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else planned.known[item.id].get("rows") for item in documents}
+    readers = {item.id: planned.readers(item.id) for item in looked_at}
+    present = engine.held(name, tag) if stepped is None else _read_of(stepped, name, tag, [*planned.documents, *change.gone], passed)
+    counts = _count_back(present, looked_at, readers, chunks)
+    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id].get("rows") for item in looked_at}
     _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
-    kinds = _kinds(documents, planned.known)
+    anew = {
+        item.id: {
+            "hash": item.content_hash,
+            "chunks": counts[item.id],
+            "rows": digests[item.id],
+            **manifest.readers_kept(readers[item.id], sections_of(item)),
+        }
+        for item in looked_at
+    }
     return IndexVersion(
         id=wanted,
         table=name,
@@ -198,18 +210,8 @@ def _built(
         splitter=dict(splitter),
         embedder=embed.fingerprint,
         embedder_name=embed.name,
-        contents={
-            item.id: planned.known[item.id]
-            if item.id not in touched and kinds[item.id] == "unchanged"
-            else {
-                "hash": item.content_hash,
-                "chunks": counts[item.id],
-                "rows": digests[item.id],
-                **manifest.readers_kept(readers[item.id], sections_of(item)),
-            }
-            for item in sorted(documents, key=attrgetter("id"))
-        },
-        **_counts(documents, before),
+        contents={name: anew[name] if name in anew else passed[name] for name in sorted(kinds)},
+        **_counts(documents, before, kinds if before is not None and known is before.contents else None),
     )
 
 
@@ -219,35 +221,24 @@ def _stepped(engine: Store, table: str, before: IndexVersion) -> Stepping | None
     return engine if able and isinstance(engine, Stepping) and engine.untouched(table, before.tag) else None
 
 
-def _held_by(version: IndexVersion) -> dict[str, Held]:
-    """Return what a version has of each document, as it was counted back when it was written."""
-    shared: dict[tuple[str, ...], frozenset[str]] = {}
-
-    def one(item: Mapping[str, Any]) -> Readers:
-        if "parts" in item:
-            return manifest.readers_in(item)
-        names = tuple(item["readers"])
-        return shared.setdefault(names, frozenset(names))
-
-    return {name: Held(item["hash"], one(item), item["chunks"]) for name, item in version.contents.items()}
+def _held_by(contents: Mapping[str, Mapping[str, Any]]) -> dict[str, Held]:
+    """Return what a version has of documents, as it was counted back when it was written."""
+    return {name: Held(item["hash"], manifest.readers_in(item), item["chunks"]) for name, item in contents.items()}
 
 
-def _after(engine: Stepping, table: str, tag: str, before: Mapping[str, Held], change: _Change) -> dict[str, Held]:
-    """Return what a version holds after a change: what was touched as it is read, and the rest as it was before.
+def _read_of(engine: Stepping, table: str, tag: str, names: Sequence[str], passed: Mapping[str, Mapping[str, Any]]) -> dict[str, Held]:
+    """Return what a version holds of the documents that were looked at. What was ``passed`` by has to be there as before, row for row.
 
-    Raises ``StaleIndex`` where there are more or fewer rows in all than both together: something was touched that was not to be.
+    Raises ``StaleIndex`` where there are more or fewer rows in all than both have together: something was touched that was not to be.
     """
-    touched = sorted({*(item.id for item in change.write), *change.restamp, *change.gone})
-    read, rows = engine.held_of(table, tag, touched)
-    whole = set(touched)
-    now = {name: item for name, item in before.items() if name not in whole} | read
-    expected = sum(item.chunks for item in now.values())
+    read, rows = engine.held_of(table, tag, names)
+    expected = sum(item.chunks for item in read.values()) + sum(item["chunks"] for item in passed.values())
     if rows != expected:
         raise StaleIndex(
             f"the index does not hold what was written: it has {rows:,} chunks, {expected:,} were expected",
             "type: groundtune ingest --rebuild",
         )
-    return now
+    return read
 
 
 def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
@@ -260,17 +251,19 @@ def _tags(wanted: str) -> Iterator[str]:
     yield from (f"{base}-{number}" for number in count(2))
 
 
-def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:
-    """Return how many documents are new, changed, and so on, against the version before."""
+def _counts(documents: Sequence[Document], before: IndexVersion | None, kinds: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return how many documents are new, changed, and so on, against the version before; ``kinds`` where that was looked at already."""
     old = before.contents if before is not None else {}
-    kinds = Counter(_kinds(documents, old).values())
-    gone = len(old.keys() - {item.id for item in documents})
-    return {"gone": gone, **{kind: kinds[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
+    kinds = _kinds(documents, old) if kinds is None else kinds
+    counted = Counter(kinds.values())
+    return {"gone": len(old.keys() - kinds.keys()), **{kind: counted[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
 
 
-def _known(store: Path, before: IndexVersion | None, table: str) -> dict[str, Mapping[str, Any]]:
+def _known(store: Path, before: IndexVersion | None, table: str) -> Mapping[str, Mapping[str, Any]]:
     """Return what a finished version of this table has of each document."""
-    finished = [before] if before is not None and before.table == table else [item for item in versions(store) if item.table == table]
+    if before is not None and before.table == table:
+        return before.contents
+    finished = [item for item in versions(store) if item.table == table]
     return {name: item for version in finished for name, item in version.contents.items()}
 
 
@@ -287,17 +280,20 @@ def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | 
 def _kinds(documents: Sequence[Document], before: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return of each document, by id, what it is to contents that were before."""
     named = Sorted()
-
-    def kind(document: Document) -> str:
+    found: dict[str, str] = {}
+    for document in documents:
         old = before.get(document.id)
         if old is None:
-            return "added"
-        if old["hash"] != document.content_hash:
-            return "changed"
-        same = old["readers"] == named[document.readers] and old.get("sections", "") == sections_of(document)
-        return "unchanged" if same else "restamped"
-
-    return {document.id: kind(document) for document in documents}
+            kind = "added"
+        elif old["hash"] != document.content_hash:
+            kind = "changed"
+        else:
+            same = old["readers"] == named[document.readers]
+            if same and (document.sections or "sections" in old):
+                same = old.get("sections", "") == sections_of(document)
+            kind = "unchanged" if same else "restamped"
+        found[document.id] = kind
+    return found
 
 
 def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool) -> _Change:

@@ -102,8 +102,9 @@ class LanceStore:
             wanted = set(document_ids)
             return {name: item for name, item in _held(opened).items() if name in wanted}, int(opened.count_rows())
         found: dict[str, Held] = {}
-        for begin in range(0, len(document_ids), FEW):
-            found |= _held(opened, document_ids[begin : begin + FEW])
+        names = sorted(set(document_ids))
+        for begin in range(0, len(names), FEW):
+            found |= _held(opened, names[begin : begin + FEW])
         return found, int(opened.count_rows())
 
     def tags(self, table: str) -> list[str]:

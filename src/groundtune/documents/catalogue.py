@@ -4,6 +4,7 @@
     documents  id → what it is known by: hash, readers, title, metadata, and its signature for near-duplicates
     texts      id → the whole document as JSON, read where its text is asked for
     sources    name → when it was last listed, and why not since
+    state      a word that is another one after every change, by which a process knows whether what it read before still holds
 
 It holds no secret and nothing that cannot be made again from the sources, apart from which bad items somebody chose to drop.
 """
@@ -11,12 +12,14 @@ It holds no secret and nothing that cannot be made again from the sources, apart
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from groundtune.documents.kept import Kept, kept
@@ -33,10 +36,10 @@ CREATE TABLE documents (id TEXT PRIMARY KEY, source TEXT, item TEXT, path TEXT, 
     unnamed INTEGER, signature BLOB);
 CREATE INDEX documents_by_item ON documents (source, item);
 CREATE TABLE texts (id TEXT PRIMARY KEY, row TEXT);
+CREATE TABLE state (word TEXT);
 CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY, listed_at TEXT, reason TEXT)
 """
 HEAD = "id, path, title, hash, readers, metadata, unnamed"
-MOVED = "it was changed by another process meanwhile"
 
 State = Literal["ok", "partly", "failed", "dropped", "unread"]
 # What is wrong with an item: the message, the next step, and what kind of trouble it is (``DocumentError.state``).
@@ -64,6 +67,12 @@ class Known:
     signatures: Mapping[str, bytes] = field(default_factory=dict)
 
 
+# What was read last, by file: the word of its state, and the items of each source.
+_READ: dict[Path, tuple[str, dict[str, dict[str, Known]]]] = {}
+_LOCK = Lock()
+MOST_READ = 2
+
+
 def reason_of(error: GroundtuneError) -> Reason:
     """Return an error as it is kept."""
     return error.message, error.hint, getattr(error, "state", OUT_OF_REACH)
@@ -80,7 +89,7 @@ class Catalogue:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self._known: dict[str, dict[str, Known]] = {}
-        self._seen = 0
+        self._seen = ""
         if path is not None and not read_only:
             with storing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +101,9 @@ class Catalogue:
             if self._version() != SCHEMA:
                 if there and read_only:
                     self._go_to_memory()
+                    there = False
                 self._make()
+        self._file = path if there else None
 
     def _version(self) -> int:
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -111,12 +122,13 @@ class Catalogue:
         before = self._version()
         if before != SCHEMA:  # otherwise another process was first
             rows = self._db.execute("SELECT source, item, row, signature FROM documents").fetchall() if before == BEFORE else []
-            for table in ("documents", "texts", *(("items", "sources") if before != BEFORE else ())):
+            for table in ("documents", "texts", "state", *(("items", "sources") if before != BEFORE else ())):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in TABLES.split(";"):
                 self._db.execute(statement)
             for source, item, row, signature in rows:
                 self._insert(source, item, _document(row), signature)
+            self._db.execute("INSERT INTO state VALUES (?)", (secrets.token_hex(8),))
             self._db.execute(f"PRAGMA user_version = {SCHEMA}")
         self._db.execute("COMMIT")
 
@@ -133,38 +145,55 @@ class Catalogue:
         """Hold one transaction: all of what is written inside, or nothing."""
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
-            self._forget_what_others_changed()
+            self._look_again()
+            self._known = {source: dict(items) for source, items in self._known.items()}
+            word = secrets.token_hex(8)
             try:
                 yield
+                self._db.execute("UPDATE state SET word = ?", (word,))
             except BaseException:
                 self._db.execute("ROLLBACK")
-                self._known.clear()
+                self._known, self._seen = {}, ""
                 raise
             self._db.execute("COMMIT")
+            self._seen = word
+            self._share()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Texts of its documents can be asked for all the same."""
         self._db.close()
 
     def known(self, source: str) -> dict[str, Known]:
-        """Return the items of a source by name, with the documents that were made of them; read once, until somebody else writes."""
+        """Return the items of a source by name, with the documents that were made of them; a process reads once, until somebody writes."""
         with self._told():
-            self._forget_what_others_changed()
+            self._look_again()
         if source not in self._known:
             self._known[source] = self._read(source)
+            self._share()
         return dict(self._known[source])
 
-    def _forget_what_others_changed(self) -> None:
-        """Drop what was read before another connection wrote; the number changes with that, and not with our own writing."""
-        number = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if number != self._seen:
-            self._known.clear()
-            self._seen = number
+    def _look_again(self) -> None:
+        """Drop what was read before somebody else wrote, and take what this process has read since."""
+        word = self._db.execute("SELECT word FROM state").fetchone()[0]
+        if word != self._seen:
+            there = _READ.get(self._file) if self._file is not None else None
+            self._known = dict(there[1]) if there is not None and there[0] == word else {}
+            self._seen = word
+
+    def _share(self) -> None:
+        """Leave what is known for the next who opens this file in this process; it is not changed from here on."""
+        if self._file is not None and not self._db.in_transaction:
+            with _LOCK:
+                _READ.pop(self._file, None)
+                while len(_READ) >= MOST_READ:
+                    del _READ[next(iter(_READ))]
+                _READ[self._file] = (self._seen, dict(self._known))
 
     def _read(self, source: str) -> dict[str, Known]:
         with self._told():
             rows = self._db.execute(f"SELECT item, signature, {HEAD} FROM documents WHERE source = ? ORDER BY id", (source,)).fetchall()  # noqa: S608
             items = self._db.execute("SELECT name, stamp, given, raw, state, reasons FROM items WHERE source = ?", (source,)).fetchall()
+        fetch = self.document if self._file is None else partial(_fetched, self._file)
         made: dict[str, list[tuple[Kept, bytes]]] = {}
         # Most documents have readers, and often metadata, in common with others.
         readers_of: dict[str, frozenset[str]] = {}
@@ -176,7 +205,7 @@ class Catalogue:
             fields = metadata_of.get(metadata)
             if fields is None:
                 fields = metadata_of[metadata] = json.loads(metadata)
-            made.setdefault(item, []).append((kept(self.document, name, path, title, text_hash, may, fields, bool(unnamed)), signature))
+            made.setdefault(item, []).append((kept(fetch, name, path, title, text_hash, may, fields, bool(unnamed)), signature))
         return {
             name: Known(
                 source=source,
@@ -198,7 +227,10 @@ class Catalogue:
             found = self._db.execute("SELECT row FROM texts WHERE id = ?", (name,)).fetchone()
         made = None if found is None else _document(found[0])
         if made is None or made.content_hash != content_hash:
-            raise StorageError(f"the catalogue {self.path} does not hold {name} as it was: {MOVED}", "type: groundtune ingest")
+            raise StorageError(
+                f"the catalogue {self.path} does not hold {name} as it was: it was changed by another process meanwhile",
+                "type: groundtune ingest",
+            )
         return made
 
     def fill(self, documents: Iterable[Document]) -> None:
@@ -270,6 +302,15 @@ class Catalogue:
         self._db.execute("DELETE FROM texts WHERE id IN (SELECT id FROM documents WHERE source = ?)", (name,))
         for table, column in (("documents", "source"), ("items", "source"), ("sources", "name")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608
+
+
+def _fetched(path: Path, name: str, content_hash: str) -> Document:
+    """Return a document of a catalogue that may be closed by now, or open in another thread."""
+    opened = Catalogue(path, read_only=True)
+    try:
+        return opened.document(name, content_hash)
+    finally:
+        opened.close()
 
 
 def _head(document: Document) -> tuple[str | int, ...]:

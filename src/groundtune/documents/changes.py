@@ -36,12 +36,13 @@ class Listed:
 
     origin: Origin
     found: tuple[Change | Known, ...]
+    others: tuple[Change, ...]
     problem: GroundtuneError | None = None
 
-    @property
-    def others(self) -> tuple[Change, ...]:
-        """What is not simply as it was."""
-        return tuple(one for one in self.found if isinstance(one, Change))
+    @classmethod
+    def of(cls, origin: Origin, found: Sequence[Change | Known], problem: GroundtuneError | None = None) -> Listed:
+        """Pick out of what was found ``others``: what is not simply as it was."""
+        return cls(origin=origin, found=tuple(found), others=tuple(one for one in found if type(one) is Change), problem=problem)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -49,13 +50,11 @@ class Listed:
         return tuple(_same(self.origin, one) if isinstance(one, Known) else one for one in self.found)
 
     @property
-    def served(self) -> Iterator[Known]:
+    def served(self) -> tuple[Known, ...]:
         """What is there, in order, without what is gone."""
-        for one in self.found:
-            if isinstance(one, Known):
-                yield one
-            elif one.kind != "gone":
-                yield one.known
+        if not self.others:
+            return self.found  # type: ignore[return-value]
+        return tuple(one if type(one) is Known else one.known for one in self.found if type(one) is Known or one.kind != "gone")  # type: ignore[union-attr,misc]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +78,8 @@ class Survey:
     @property
     def counts(self) -> Counter[str]:
         """How many items of each kind; those of a source that is not named any more are gone."""
-        others = [listed.others for listed in self.listed]
-        counts: Counter[str] = Counter(change.kind for changes in others for change in changes)
-        same = sum(len(listed.found) - len(changes) for listed, changes in zip(self.listed, others, strict=True))
+        counts: Counter[str] = Counter(change.kind for change in self.others)
+        same = sum(len(listed.found) - len(listed.others) for listed in self.listed)
         if same:
             counts["unchanged"] += same
         counts["gone"] += len(self.removed_items)
@@ -185,11 +183,11 @@ def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, at: Look | Groundtun
     if not isinstance(at, Look):
         kept = tuple(Change(name=origin.prefix + name, kind="kept", known=known) for name, known in sorted(before.items()))
         if at is not None:
-            return Listed(origin=origin, found=kept, problem=at)
+            return Listed.of(origin, kept, at)
         problem = None
         if origin.name not in catalogue.sources():
             problem = SourceError(f"source {origin.name}: was never read", "type: groundtune ingest")
-        return Listed(origin=origin, found=tuple(replace(change, problems=_remembered(change)) for change in kept), problem=problem)
+        return Listed.of(origin, [replace(change, problems=_remembered(change)) for change in kept], problem)
     found: list[Change | Known] = []
     as_it_was = _as_it_was(origin, ask)
     with progress.start("read", total=len(at.items), unit="items") as task:
@@ -208,7 +206,7 @@ def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, at: Look | Groundtun
     for name in sorted(before.keys() - at.items.keys()):
         kind: Kind = "gone" if name in gone else "kept"
         found.append(Change(name=origin.prefix + name, kind=kind, known=before[name], stored=True))
-    return Listed(origin=origin, found=_moved(found))
+    return Listed.of(origin, _moved(found))
 
 
 def _as_it_was(origin: Origin, ask: Ask) -> Callable[[str, Known, Item], bool]:
@@ -216,19 +214,20 @@ def _as_it_was(origin: Origin, ask: Ask) -> Callable[[str, Known, Item], bool]:
 
     Said of what has nothing wrong with it alone; all others have something to be told.
     """
-    silent, prefix, trusted = Silent(origin.policy), origin.prefix, not ask.reread
+    mark, prefix = Silent(origin.policy, mark_of).mark, origin.prefix
 
     def same(name: str, known: Known, item: Item) -> bool:
         return (
             known.stamp == item.stamp != ""
             and known.state == "ok"
-            and trusted
             and not known.reasons
-            and Silent.of(item)
-            and known.given == mark_of(silent.given(prefix + name))
+            and item.readers is None
+            and item.title is None
+            and not item.metadata
+            and known.given == mark(prefix + name)
         )
 
-    return same
+    return same if not ask.reread else lambda *_: False
 
 
 def _same(origin: Origin, known: Known) -> Change:
@@ -280,5 +279,5 @@ def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
             if change.kind != "gone":
                 owners |= {document.id: me for document in change.known.documents}
             changes.append(change)
-        result.append(replace(one, found=tuple(changes)))
+        result.append(Listed.of(one.origin, changes, one.problem))
     return tuple(result)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -79,26 +79,22 @@ def _identity(readers: frozenset[str] | None, forced: bool, covered: bool, metad
 class Silent:
     """What is given for the items of a source of which neither a sidecar nor the source itself says anything: most files of a folder.
 
-    That hangs only on which rules fit their names, so it is worked out once for all items that the same rules fit.
+    That hangs only on which rules fit their names, so it is worked out, and marked by ``mark_of``, once for all items that the same fit.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, mark_of: Callable[[Given], str]) -> None:
+        self._policy, self._mark_of = policy, mark_of
         self._fitting = fitting([rule.match for rule in policy.rules])
-        self._known: dict[tuple[int, ...], Given] = {}
+        self._known: dict[tuple[int, ...], str] = {}
 
-    def given(self, name: str) -> Given:
-        """Return what ``given`` does for such an item of that name."""
+    def mark(self, name: str) -> str:
+        """Return the mark of such an item of that name."""
         rules = self._fitting(name)
         known = self._known.get(rules)
         if known is None:
-            known = self._known[rules] = given(name, Item(name=name, read=refused(AssertionError(name))), self._policy, None)
+            silent = Item(name=name, read=refused(AssertionError(name)))
+            known = self._known[rules] = self._mark_of(given(name, silent, self._policy, None))
         return known
-
-    @staticmethod
-    def of(item: Item) -> bool:
-        """Return whether the source says nothing of an item."""
-        return item.readers is None and item.title is None and not item.metadata
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:

@@ -17,7 +17,7 @@ from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
 from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
-from groundtune.files import fingerprint
+from groundtune.files import SeldomCollecting, fingerprint
 from groundtune.project import readers
 from groundtune.project.content import CATALOGUE, identity_of, limits_of, signatures_in
 from groundtune.project.origins import origins
@@ -71,6 +71,7 @@ class Ingested:
     cost: Cost | None = None
 
 
+@SeldomCollecting()
 def ingest(
     project: Project,
     *,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ __all__ = ["Folder", "Item", "Once", "Source", "open"]
 
 # A file that changed this shortly ago may change again within one tick of its clock, so its stamp says nothing yet.
 SETTLED_NANOSECONDS = 2_000_000_000
+_NAME = attrgetter("name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,8 @@ class Folder:
             yield Item(name=path.relative_to(self.folder).as_posix(), read=refused(told), below=True)
         # Before any file is looked at: what is written after this moment is young.
         before = time.time_ns() - SETTLED_NANOSECONDS
-        for parts, entry in sorted(found, key=itemgetter(0)):
-            yield self._item("/".join(parts), entry, resolved, before)
+        for name, entry in found:
+            yield self._item(name, entry, resolved, before)
 
     def stamps(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield the path of every file below the folder with its times, size and number: a look, which opens nothing.
@@ -114,36 +115,43 @@ class Folder:
             else:
                 yield entry.path, (one.st_mtime_ns, one.st_ctime_ns, one.st_size, one.st_ino)
 
-    def _walked(self) -> tuple[list[tuple[tuple[str, ...], os.DirEntry[str]]], list[OSError]]:
-        """Return what is below the folder, links to folders included, as (parts of its path, entry); and what could not be listed."""
-        found: list[tuple[tuple[str, ...], os.DirEntry[str]]] = []
+    def _walked(self) -> tuple[list[tuple[str, os.DirEntry[str]]], list[OSError]]:
+        """Return what is below the folder, links to folders included, as (path, entry) in the order of paths; and what was not listed."""
+        found: list[tuple[str, os.DirEntry[str]]] = []
         unlisted: list[OSError] = []
-        waiting: list[tuple[tuple[str, ...], str]] = [((), str(self.folder))]
-        while waiting:
-            above, place = waiting.pop()
+
+        def listed(place: str) -> Iterator[os.DirEntry[str]]:
             try:
                 with os.scandir(place) as entries:
-                    here = [entry for entry in entries if not entry.name.startswith(".")]
+                    return iter(sorted([entry for entry in entries if entry.name[0] != "."], key=_NAME))
             except OSError as error:
                 error.filename = place
                 unlisted.append(error)
-                continue
-            for entry in here:
+                return iter(())
+
+        open_folders = [("", listed(str(self.folder)))]
+        while open_folders:
+            above, entries = open_folders[-1]
+            for entry in entries:
                 if _is_folder(entry):
-                    waiting.append(((*above, entry.name), entry.path))
-                else:
-                    found.append(((*above, entry.name), entry))
-            if len(found) > self.most_items:
-                raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
+                    open_folders.append((f"{above}{entry.name}/", listed(entry.path)))
+                    break
+                found.append((above + entry.name, entry))
+            else:
+                open_folders.pop()
+                if len(found) > self.most_items:
+                    raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
         return found, unlisted
 
     def _item(self, name: str, entry: os.DirEntry[str], resolved: Path, before: int) -> Item:
         path = entry.path
         try:
-            link = entry.is_symlink()
-            if link and not Path(path).resolve(strict=True).is_relative_to(resolved):
-                raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
-            found = entry.stat(follow_symlinks=link)
+            if entry.is_symlink():
+                if not Path(path).resolve(strict=True).is_relative_to(resolved):
+                    raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
+                found = entry.stat()
+            else:
+                found = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
                 if stat.S_ISDIR(found.st_mode):
                     raise DocumentError(
