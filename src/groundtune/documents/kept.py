@@ -29,6 +29,10 @@ class Kept(Document):
     _fetch: Fetch
     _read_hash: str
 
+    def __new__(cls, **fields: Any) -> Document:  # type: ignore[misc]
+        """Return a whole document: what ``dataclasses.replace`` makes of one that is kept."""
+        return Document(**fields)
+
     @property
     def text(self) -> str:
         """The normalised text."""

@@ -184,9 +184,7 @@ class Ledger:
         for place in reversed(chain):
             for parent, gone in self._db.execute("SELECT parent, gone FROM lineage_changes WHERE child = ?", (place,)):
                 (found.discard if gone else found.add)(parent)
-            # What was recorded one by one is of the thing itself, and of those that began with it where it is the first.
-            if place in (chain[0], chain[-1]):
-                found |= {row[0] for row in self._db.execute("SELECT parent FROM lineage WHERE child = ?", (place,))}
+            found |= {row[0] for row in self._db.execute("SELECT parent FROM lineage WHERE child = ?", (place,))}
         return sorted(found)
 
     def children(self, parent: str) -> list[str]:
