@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_sources import Memory, ids, kinds, origin, synced
 
-from groundtune.documents import alike, catalogue
+from groundtune.documents import alike, catalogue, look
 from groundtune.documents.catalogue import Catalogue
 from groundtune.documents.changes import documents_of, survey
 from groundtune.documents.kept import Kept, but
@@ -223,3 +223,10 @@ def test_keys_that_stand_more_than_once_are_found_with_their_places_in_order(key
     found = [places.tolist() for places in alike._shared(np.array(keys, dtype=np.uint64))]
     wanted = [[place for place, key in enumerate(keys) if key == one] for one in sorted(set(keys))]
     assert found == [places for places in wanted if len(places) > 1]
+
+
+@given(name=st.text(alphabet="./ab\n", max_size=9))
+def test_a_name_is_refused_for_the_parts_that_it_has(name: str) -> None:
+    parts = name.split("/")
+    wrong = not name.isprintable() or not name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(parts)
+    assert bool(look._bad_name(name)) == wrong

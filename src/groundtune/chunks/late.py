@@ -28,7 +28,7 @@ class _Late(ModuleType):
         spec = self.__spec__
         if (name.startswith("__") and name != "__version__") or not isinstance(spec, ModuleSpec) or spec.loader is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__class__ = ModuleType
+        self.__class__ = ModuleType  # type: ignore[assignment]
         spec.loader.exec_module(self)
         return getattr(self, name)
 

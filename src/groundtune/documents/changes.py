@@ -54,7 +54,7 @@ class Listed:
         """What is there, in order, without what is gone."""
         if not self.others:
             return self.found  # type: ignore[return-value]
-        return tuple(one if type(one) is Known else one.known for one in self.found if type(one) is Known or one.kind != "gone")  # type: ignore[union-attr,misc]
+        return tuple(one if type(one) is Known else one.known for one in self.found if type(one) is Known or one.kind != "gone")  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
