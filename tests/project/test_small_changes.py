@@ -103,8 +103,8 @@ ACTS = st.tuples(
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rounds=st.lists(st.lists(ACTS, min_size=1, max_size=3), min_size=2, max_size=4))
-def test_small_changes_one_after_the_other_come_to_what_one_ingestion_comes_to(rounds: list[list[Any]]) -> None:
-    """Files that come, change, move and go, readers and rules that change: the version is the one that a fresh project makes of the last."""
+def test_many_small_changes_come_to_what_one_ingestion_comes_to(rounds: list[list[Any]]) -> None:
+    """Files that come, change, move and go, and readers and rules that change: the version is the one that a fresh project makes."""
     place = Path(tempfile.mkdtemp())
     usual, folders.SETTLED_NANOSECONDS = folders.SETTLED_NANOSECONDS, -(10**12)
     try:
