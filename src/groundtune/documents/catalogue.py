@@ -189,8 +189,20 @@ class Catalogue:
                     del _READ[next(iter(_READ))]
                 _READ[self._file] = (self._seen, dict(self._known))
 
+    @contextmanager
+    def _at_one_moment(self) -> Iterator[None]:
+        """Let what is read inside be of one state, whatever others write meanwhile."""
+        inside = self._db.in_transaction
+        if not inside:
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if not inside:
+                self._db.execute("COMMIT")
+
     def _read(self, source: str) -> dict[str, Known]:
-        with self._told():
+        with self._told(), self._at_one_moment():
             rows = self._db.execute(f"SELECT item, signature, {HEAD} FROM documents WHERE source = ? ORDER BY id", (source,)).fetchall()  # noqa: S608
             items = self._db.execute("SELECT name, stamp, given, raw, state, reasons FROM items WHERE source = ?", (source,)).fetchall()
         fetch = self.document if self._file is None else partial(_fetched, self._file)
