@@ -116,6 +116,7 @@ max = 0.5
 
 [probes]
 questions = 3
+fill = true                  # so that sixteen callers are measured too
 
 [costs]
 machine_hour = 0.08

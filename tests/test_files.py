@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import groundtune.files
 from groundtune import files
 from groundtune.errors import StorageError
-from groundtune.files import fingerprint, objects, strict_json, text_of, write_atomic, write_json, write_lines
+from groundtune.files import file_sha256, fingerprint, known_sha256, objects, strict_json, text_of, write_atomic, write_json, write_lines
 
 
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys_or_sets() -> None:
@@ -138,3 +139,44 @@ def test_what_is_plain_already_has_the_fingerprint_that_it_always_had() -> None:
     parts = ([["document:é", "9c", ["a", "b"]]], {"max_tokens": 40}, 4, None)
     assert files.fingerprint_plain(*parts) == files.fingerprint(*parts)
     assert files.fingerprint([("document:é", "9c", frozenset({"b", "a"}))], {"max_tokens": 40}, 4, None) == files.fingerprint_plain(*parts)
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read to hash them."""
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr(groundtune.files, "file_sha256", counted)
+    return read
+
+
+def test_a_file_is_hashed_once_and_again_after_every_kind_of_change(
+    tmp_path: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groundtune.files, "SETTLED_NANOSECONDS", -1)
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    first = known_sha256(path)
+    assert known_sha256(path) == first == file_sha256(path) and len(hashed) == 1
+    stat = path.stat()
+    with path.open("r+b") as stream:  # the same inode, size and time of change: only the time of status tells
+        stream.write(b"two")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert known_sha256(path) == file_sha256(path) != first and len(hashed) == 2
+    other = tmp_path / "b.bin"
+    other.write_bytes(b"six")
+    other.replace(path)
+    assert known_sha256(path) == file_sha256(path) and len(hashed) == 3
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        known_sha256(path)
+
+
+def test_a_file_that_changed_just_now_is_hashed_each_time(tmp_path: Path, hashed: list[Path]) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    assert known_sha256(path) == known_sha256(path) and len(hashed) == 2

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ContextDecorator, contextmanager
 from dataclasses import asdict, is_dataclass
@@ -23,6 +24,10 @@ from groundtune.errors import StorageError
 
 # Takes what is wrong, and what to do or type next.
 Tell = Callable[[str, str], None]
+# Two writes within one tick of the clock leave the same times, so a file that changed this lately is not known by them.
+SETTLED_NANOSECONDS = 2_000_000_000
+# Path → what identified the file when it was hashed, and its SHA-256.
+_hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
 
 
 def plain(value: Any) -> Any:
@@ -94,6 +99,24 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hashed once in this process while it stays the same file.
+
+    Same means: device, inode, size, and the times of change of content and of status (which nobody sets back), older than two seconds.
+    """
+    stat = path.stat()
+    mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    place = path.absolute()
+    if (held := _hashed.get(place)) is not None and held[0] == mark:
+        return held[1]
+    # The mark is older than the bytes: a file that changes in between is hashed once too often, never once too seldom.
+    settled = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NANOSECONDS
+    found = file_sha256(path)
+    if settled:
+        _hashed[place] = (mark, found)
+    return found
 
 
 @contextmanager
@@ -188,12 +211,12 @@ def strict_json(text: str) -> Any:
     return value
 
 
-def why_no_json(error: Exception, line: int | None = None) -> str:
-    """Return in words why a text is no JSON; with ``line``, where in the whole text."""
+def why_no_json(error: Exception, *, by_line: bool = False) -> str:
+    """Return in words why a text is no JSON. ``by_line``: where is told by line and column, for a text of several lines."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, json.JSONDecodeError):
-        where = f"line {error.lineno} column {error.colno}" if line is not None else f"column {error.colno}"
+        where = f"line {error.lineno} column {error.colno}" if by_line else f"column {error.colno}"
         return f"not JSON at {where}: {error.msg}"
     return str(error)
 

@@ -256,6 +256,10 @@ def nonsense(sender: Sender) -> None:
         (lambda sender: sender.give(b"\xff\xfe"), "not UTF-8"),
         (lambda sender: sender.give(b'{"keys": 7}'), "not a JWKS"),
         (lambda sender: sender.give(b""), "not a JWKS"),
+        (
+            lambda sender: sender.give(b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'),
+            "holds no key for signatures; passed over: holds a key of kind 'oct'",
+        ),
         (lambda sender: sender.give(b"", 404), "HTTP 404"),
     ],
 )

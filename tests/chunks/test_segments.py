@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune.access.filter import Predicate
-from groundtune.chunks.segments import arrays, versions, words
+from groundtune.chunks.segments import arrays, versions, view, words
 from groundtune.chunks.store_lance import LanceStore
 from groundtune.errors import StaleIndex
 from groundtune.testing.index_contract import WIDTH, made
@@ -103,6 +103,24 @@ def test_the_ranking_by_words_is_that_of_lancedbs_own_index(tmp_path: Path) -> N
             assert [hit.score for hit in mine] == pytest.approx([wanted[hit.id] for hit in mine], rel=1e-3)
             few = index.keyword(question, may, None, 7)
             assert few == mine[:7]
+
+
+def test_what_is_remembered_of_askers_has_its_limit_and_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks, vectors = made(400, 21)
+    store = stored(tmp_path, chunks, vectors)
+    askers = [Predicate(frozenset(groups)) for groups in (["everyone"], ["support"], ["finance"], ["everyone", "support"], ["nobody"])]
+    wanted = [store.snapshot("t", "one").dense(vectors[5], may, None, 9) for may in askers]
+    monkeypatch.setattr(view, "MOST_BYTES", 12_000)
+    index = store.snapshot("t", "one")
+    for round_ in range(3):
+        for may, hits in zip(askers, wanted, strict=True):
+            assert index.dense(vectors[5], may, None, 9) == hits
+            held = sum(one.size for seen in index._sieves.values() for one in seen)
+            assert index._bytes == held and (held <= 12_000 or len(index._sieves) == 1), round_
+    assert 1 < len(index._sieves) < len(askers)
+    monkeypatch.setattr(view, "MOST_ASKERS", 2)
+    index.keyword("slot", Predicate(frozenset(["anybody"])), None, 9)
+    assert len(index._sieves) == len(index._sizes) == 2
 
 
 @settings(max_examples=40, deadline=None)
@@ -316,3 +334,14 @@ def test_rows_that_moved_within_the_table_are_not_read_again(tmp_path: Path) -> 
     draft.publish("after")
     assert files(tmp_path, "segment") == segments
     assert seen(store.snapshot("t", "after")) == seen(store.snapshot("t", "before"))
+
+
+def test_what_is_reclaimed_beside_a_damaged_version_is_no_error_and_it_is_made_again(tmp_path: Path) -> None:
+    store = stored(tmp_path, *written(3))
+    wanted = seen(store.snapshot("t", "one"))
+    [path] = files(tmp_path, "version")
+    path.write_bytes(path.read_bytes()[:40])
+    versions._OPEN.clear()
+    store.reclaim("t")
+    assert not path.exists()
+    assert seen(store.snapshot("t", "one")) == wanted and store.damage("t", "one") == []

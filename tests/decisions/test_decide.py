@@ -253,3 +253,11 @@ def test_arms_that_miss_the_same_one_gate_are_told_in_one_sentence() -> None:
     rows = [*passing("rag", 0.5, valid_json=0.2), *passing("rag-json", 0.5), *passing("hybrid", 0.5, valid_json=0.3)]
     rows += pairs({"rag": 0.5, "rag-json": 0.5, "hybrid": 0.5}, 0.9)
     assert said(decided(rows).reasons, r"^rag, hybrid do not pass: needed valid_json at least 0\.9, but it is 0\.20 .*; 0\.30 .*\.$")
+
+
+def test_arms_that_miss_the_same_gates_are_told_in_one_sentence() -> None:
+    strict = replace(RUBRIC, gates=(*RUBRIC.gates, Gate(metric="quote_found", min=0.5)))
+    rows = [*passing("rag", 0.5, valid_json=0.2, quote_found=0.1), *passing("rag-json", 0.5, quote_found=0.9)]
+    rows += [*passing("hybrid", 0.5, valid_json=0.3, quote_found=0.0), *pairs({"rag": 0.5, "rag-json": 0.5, "hybrid": 0.5}, 0.9)]
+    told = r"^rag, hybrid do not pass: needed valid_json .* 0\.20 .*; 0\.30 .*; and quote_found .* 0\.10 .*; 0\.00 .*\.$"
+    assert said(decided(rows, rubric=strict).reasons, told)

@@ -44,6 +44,19 @@ def test_pdf_pages_headings_and_paragraphs() -> None:
     assert name_of(document.places, 0, len(document.text)) == "pages 1-2"
 
 
+def test_a_page_on_which_the_finder_of_tables_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pdfplumber.page
+
+    from groundtune.documents import pdf_tables
+
+    def fails(page: object) -> None:
+        raise ValueError("not a table")
+
+    monkeypatch.setattr(pdfplumber.page.Page, "find_tables", fails)
+    found, told = pdf_tables.find(made.pdf([made.ruled([["a", "b"], ["c", "d"]])]), [1], until=float("inf"))
+    assert found == {} and told == "the tables on page 1 were read as lines of text: their finder fails there"
+
+
 def test_a_ruled_table_of_a_pdf_is_a_table_and_its_words_are_there_once() -> None:
     cells = [["Size", "Price"], ["Small", "12 EUR"], ["Large", "19 EUR"]]
     document = one("a.pdf", made.pdf([made.ruled(cells) + b"\nBT /F1 10 Tf 60 500 Td (After the table.) Tj ET"]))
@@ -245,6 +258,67 @@ def test_a_mail_within_a_mail_and_attachments_of_one_name() -> None:
     documents, problems = documents_from("mail.eml", outer.as_bytes(), readers=EVERYONE)
     assert problems == ()
     assert [document.source for document in documents] == ["mail.eml", "mail.eml!/2 a.txt", "mail.eml!/a.txt", "mail.eml!/message 3.eml"]
+
+
+def archive(*messages: bytes, line: bytes = b"From ana@example.com Mon Mar  2 10:00:00 2026", end: bytes = b"\n") -> bytes:
+    return b"".join(line + end + message.replace(b"\n", end) + end for message in messages)
+
+
+def a_mail(name: str, text: str, **headers: str) -> bytes:
+    message = EmailMessage()
+    message["Subject"], message["Message-ID"], message["Date"] = name, f"<{name}@mail.example.com>", "Mon, 02 Mar 2026 10:00:00 +0100"
+    for key, value in headers.items():
+        message[key] = value
+    message.set_content(text)
+    return message.as_bytes()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize(
+    "line",
+    [b"From ana@example.com Mon Mar  2 10:00:00 2026", b"From - Mon Mar 02 10:00:00 2026", b"From 1790@xxx Mon Mar 02 10:00:00 +0000 2026",
+     b"From ana at example.com  Mon Mar  2 10:00 2026"],
+    ids=["rfc4155", "thunderbird", "takeout", "pipermail"],
+)  # fmt: skip
+def test_an_archive_of_mails_is_its_messages_by_their_ids(line: bytes, end: bytes) -> None:
+    with_file = mail()
+    with_file["Message-ID"] = "<offer/1@mail.example.com>"
+    with_file.add_attachment("---\nreaders: [everyone]\n---\nSecret", filename="a.md")
+    raw = archive(a_mail("one", "The crane is green."), with_file.as_bytes(), a_mail("two", "The quay is blue."), line=line, end=end)
+    documents, problems = documents_from("in/list.mbox", raw, readers=frozenset({"legal"}))
+    assert problems == () and [document.source for document in documents] == [
+        "in/list.mbox!/offer_1@mail.example.com.eml",
+        "in/list.mbox!/offer_1@mail.example.com.eml!/a.md",
+        "in/list.mbox!/one@mail.example.com.eml",
+        "in/list.mbox!/two@mail.example.com.eml",
+    ]
+    one = documents[2]
+    assert one.title == "one" and one.text.endswith("The crane is green.") and one.metadata["date"] == "2026-03-02"
+    assert place_of(one, "The crane") == "part 1"
+    # Whoever writes to the list does not decide who reads it.
+    assert {document.readers for document in documents} == {frozenset({"legal"})}
+
+
+def test_a_message_keeps_its_name_and_text_whatever_goes_from_before_it() -> None:
+    nameless = b"From: b@example.com\nSubject: no id\n\nThe mast is tall.\n"
+    messages = [a_mail("one", "First."), nameless, a_mail("two", "Second."), a_mail("two", "Another of that id."), a_mail("two", "Second.")]
+    whole, problems = documents_from("a.mbox", archive(*messages), readers=EVERYONE)
+    assert problems == () and len(whole) == 4
+    # Some editors put a mark of their own before the first line.
+    less, _ = documents_from("a.mbox", b"\xef\xbb\xbf\r\n" + archive(*messages[1:]), readers=EVERYONE)
+    assert [document.content_hash for document in less] == [item.content_hash for item in whole if "one@" not in item.source]
+    assert {document.id for document in less} == {document.id for document in whole} - {"document:a.mbox!/one@mail.example.com.eml"}
+
+
+def test_a_line_of_a_text_that_begins_with_from_begins_no_message() -> None:
+    text = (
+        "From Monday on the gate opens at 6:30.\n\nFrom the desk of Ana, 2026:\nplease read.\n\n"
+        ">From bo@example.com Mon Mar  2 10:00:00 2026\nSubject: quoted\n\n>>From twice quoted.\n\nFrom x 10:00 2026\nno header here\n"
+    )
+    [document], problems = documents_from("a.mbox", archive(a_mail("one", text)), readers=EVERYONE)
+    assert problems == () and "From Monday on the gate opens at 6:30." in document.text and "please read." in document.text
+    # One mark of those that the archive's writer set before such lines is taken away.
+    assert "\nFrom bo@example.com" in document.text and "\n>From twice" in document.text and document.text.endswith("no header here")
 
 
 def test_an_archive_is_its_files_and_they_may_say_who_reads_them() -> None:

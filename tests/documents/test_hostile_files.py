@@ -10,6 +10,7 @@ import signal
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune import plugins
+from groundtune.documents import limits, sandbox, wire
 from groundtune.documents import load as loading
-from groundtune.documents import sandbox, wire
 from groundtune.documents.limits import Limits
 from groundtune.documents.load import documents_from, read
 from groundtune.errors import DocumentError
@@ -32,6 +33,11 @@ LAUGHS = (
 )
 BOMB = made.bomb("word/document.xml", 60_000_000)
 GOOD = made.pdf([[(10, 72, 700, "Good.")]])
+
+
+def a_message(name: str) -> bytes:
+    """A message of a mail archive, with the line before it."""
+    return f"From - Mon Mar 02 10:00:00 2026\nMessage-ID: <{name}@x>\nSubject: s\n\nText of {name[:9]}.\n\n".encode()
 
 
 def refused(name: str, raw: bytes) -> DocumentError:
@@ -78,6 +84,12 @@ def refused(name: str, raw: bytes) -> DocumentError:
         ("cut.jsonl", b'{"a": 1}\n{"a": ', "unreadable", ":2: not JSON"),
         ("open.csv", b'a,b\n"never closed,2\n3,4\n', "unreadable", "not CSV"),
         ("none.eml", b"no headers here\n", "wrong type", "none of the headers of a mail"),
+        ("none.mbox", b"Subject: s\n\nA mail by itself.\n", "wrong type", "does not begin as a mail archive does"),
+        ("empty.mbox", b"", "wrong type", "does not begin as a mail archive does"),
+        ("text.mbox", b"From here on 10:00 2026\nit is a text.\n", "wrong type", "does not begin as a mail archive does"),
+        ("packed.mbox", made.zipped({"a": "b"}), "wrong type", "named as text, but it is a zip archive"),
+        ("noise.mbox", bytes(range(256)) * 40, "wrong type", "does not begin as a mail archive does"),
+        ("many.mbox", b"From - Mon Mar 02 10:00:00 2026\nS: x\n" * 20_001, "too large", "20,001 messages; at most 20,000"),
         ("photo.txt", b"\x89PNG\r\n\x1a\n" + bytes(30), "wrong type", "PNG picture"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value and " " not in value else "",
@@ -107,6 +119,7 @@ WHOLE = {
     "a.zip": made.zipped({"a.md": "x", "b.html": "<p>y", "c.zip": made.zipped({"d.txt": "z"})}),
     "a.eml": b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n--b\n"
     b"Content-Disposition: attachment; filename=a.csv\n\na,b\n--b--\n",
+    "a.mbox": a_message("one") + a_message("two") + b"From - Mon Mar 02 10:00:00 2026\nSubject: s\n\n>From x\n",
     "a.json": b'[{"a": [1, {"b": "c"}]}, null]',
     "a.csv": b'a;"b\nc"\n1;2\n',
 }
@@ -131,6 +144,45 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(name: str, data: st.
         assert document.readers == EVERYONE
         document.text.encode()
         assert all(0 <= place.start <= len(document.text) for place in document.places)
+
+
+def test_one_bad_message_stops_no_other_and_an_archive_that_was_cut_off_gives_what_is_there() -> None:
+    cut = b"From - Mon Mar 02 10:00:00 2026\nMessage-ID: <cut@x>\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/pl"
+    bad = b"From - Mon Mar 02 10:00:00 2026\n\nno headers at all\n\n"
+    documents, problems = documents_from("a.mbox", a_message("one") + bad + a_message("two") + cut, readers=EVERYONE)
+    assert [document.source for document in documents if "cut" not in document.source] == ["a.mbox!/one@x.eml", "a.mbox!/two@x.eml"]
+    assert any("has none of the headers of a mail" in problem.message for problem in problems)
+    assert any(problem.message.startswith("a.mbox!/cut@x.eml: ") for problem in problems)
+
+
+def test_an_archive_of_mails_is_held_to_the_limits_of_what_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list in a mail in a list …: as deep as any other archive, and all that is in it counted together."""
+    raw = a_message("deepest")
+    for number in range(4):
+        outer = EmailMessage()
+        outer["Subject"], outer["Message-ID"] = "s", f"<{number}@x>"
+        outer.add_attachment(raw, maintype="application", subtype="mbox", filename="list.mbox")
+        raw = b"From - Mon Mar 02 10:00:00 2026\n" + outer.as_bytes() + b"\n"
+    documents, problems = documents_from("a.mbox", raw, readers=EVERYONE)
+    assert any("files within files, more than 4 deep" in problem.message for problem in problems)
+    assert not any("deepest" in document.source for document in documents)
+    monkeypatch.setattr(loading, "MOST_PARTS", 3)
+    assert refused("a.mbox", b"".join(a_message(str(number)) for number in range(4))).state == "too large"
+    small = replace(limits.current(), unpacked=1000)
+    with limits.using(small):
+        assert refused("a.mbox", a_message("one") * 20).state == "too large"
+
+
+def test_a_hostile_archive_of_mails_takes_time_that_grows_with_its_length_and_names_that_stay_in_it() -> None:
+    lines = b"From " + b"1:1 " * 120 + b"\n"
+    raw = a_message("one") + lines * 20_000
+    [document], problems = documents_from("a.mbox", raw, readers=EVERYONE)
+    assert problems == () and document.source == "a.mbox!/one@x.eml"
+    evil = a_message("../../etc/passwd") + a_message("!/other.eml") + a_message("ä\x07" * 500)
+    documents, _ = documents_from("a.mbox", evil, readers=EVERYONE)
+    for document in documents:
+        inner = document.source.removeprefix("a.mbox!/")
+        assert "/" not in inner and not inner.startswith(".") and inner.isprintable() and len(inner) < 300
 
 
 def test_what_is_missing_of_a_mail_or_a_book_is_said() -> None:

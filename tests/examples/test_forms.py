@@ -94,6 +94,10 @@ def test_pairs_come_in_six_shapes(value: dict[str, Any]) -> None:
         ("alpaca", {"instruction": "do", "input": 3, "output": "x"}, "input is no text"),
         ("sharegpt", {"conversations": [{"from": "alien", "value": "x"}]}, "has the role 'alien'"),
         ("preference", {"prompt": "how?", "chosen": "so", "rejected": "so"}, "are the same"),
+        ("rating", {"prompt": "how?", "completion": "so", "label": 1}, "label is 1; expected true or false"),
+        ("rating", {"question": "how?", "reply": "so"}, "desirable is missing"),
+        ("rating", {"question": "how?", "reply": [], "desirable": True}, "reply is no text"),
+        ("rating", {"prompt": [], "completion": [], "label": True}, "no list of messages, or an empty one"),
         ("preference", {"prompt": "how?", "chosen": "so"}, "rejected is empty"),
         ("preference", {"chosen": chat("u:a?", "a:1")["messages"], "rejected": chat("u:b?", "a:2")["messages"]}, "different questions"),
         ("preference", {"prompt": chat("u:a?", "a:1", "u:b?")["messages"], "chosen": "x", "rejected": "y"}, "and a pair holds one"),
@@ -210,3 +214,22 @@ def test_a_table_out_names_every_column_once() -> None:
     text = table([give("csv", Exchange(row=row, system="", question="", reply="")) for row in rows])
     assert text.split("\n")[0] == "id,asker,kind,split,split_group,question,document,quote,reply.answer,reply.n"
     assert "'=1+1" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"prompt": "how?", "completion": " so ", "label": False},
+        {"prompt": chat("s:be brief", "u:how?")["messages"], "completion": chat("a:so")["messages"], "label": False},
+        {"question": "how?", "reply": "so", "desirable": False, "as": "ana", "source": "a.md"},
+    ],
+)
+def test_a_rating_of_either_form_says_the_same(value: dict[str, Any]) -> None:
+    assert form_of(value) == "rating"
+    [taken] = take("rating", value)
+    assert (taken.question, taken.answer, taken.desirable) == ("how?", "so", False)
+    assert taken.own == ({"source": "a.md", "asker": "ana"} if "as" in value else {})
+
+
+def test_a_label_that_is_a_word_makes_no_rating() -> None:
+    assert form_of({"prompt": "how?", "completion": "so", "label": "billing"}) == "prompt-completion"

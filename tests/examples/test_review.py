@@ -9,7 +9,10 @@ from typing import Any
 
 from made_examples import DOCUMENTS, PEOPLE, row, write
 
-from groundtune.examples.review import Desk, clean, review
+from groundtune.examples import review as reviewing
+from groundtune.examples.pairs import PairDesk, RatingDesk
+from groundtune.examples.pairs import read as read_judged
+from groundtune.examples.review import Desk, clean
 from groundtune.examples.rows import Stored, hash_of, read
 
 
@@ -37,9 +40,13 @@ class Played:
         return self._edit(text)
 
 
-def desk(records: list[Stored] | None = None) -> Desk:
+def review(rows: Sequence[Stored], desk: Desk, terminal: Played) -> dict[str, int]:
+    return reviewing.review([(row, desk) for row in rows], terminal)
+
+
+def desk(records: list[Stored] | None = None, kind: type[Desk] = Desk) -> Desk:
     kept = records if records is not None else []
-    return Desk(
+    return kind(
         documents={item.id: item for item in DOCUMENTS},
         principals=PEOPLE,
         schema=None,
@@ -156,3 +163,35 @@ def test_odd_rows_are_shown_and_never_stop_the_review(tmp_path: Path) -> None:
         {"status": "draft", "evidence": [7, {"quote": 1}]},
     ]
     assert review(drafts(tmp_path, *odd), desk(), Played("ss")) == {}
+
+
+def judged(tmp_path: Path, *given: dict[str, Any]) -> list[Stored]:
+    return read_judged(write(tmp_path / "a.jsonl", list(given)), [])
+
+
+def test_a_pair_is_decided_by_the_reply_that_stands_under_the_key_whatever_the_file_said(tmp_path: Path) -> None:
+    pair = {"question": "How?", "as": "cust", "chosen": "so", "rejected": "no", "status": "draft"}
+    rows = judged(tmp_path, *(pair | {"id": f"p{number}"} for number in range(12)))
+    played = Played("12" * 6)
+    assert review(rows, desk(kind=PairDesk), played) == {"approved": 12}
+    replies = [[line.split()[1] for line in played.shown if line.startswith(f"{key}  ")] for key in "12"]
+    kept = [(item["chosen"], item["rejected"]) for item in on_disk(tmp_path)]
+    assert kept == [(first, second)[:: 1 if number % 2 == 0 else -1] for number, (first, second) in enumerate(zip(*replies, strict=True))]
+    assert len(set(replies[0])) == 2
+    assert all(item["status"] == "approved" and item["reviewed"]["by"] == "ana" for item in on_disk(tmp_path))
+
+
+def test_a_rating_is_decided_rejected_undone_and_not_approved_with_a_fault(tmp_path: Path) -> None:
+    rating = {"question": "How?", "as": "cust", "reply": {"answer": "Ages!\x1b[2J"}, "desirable": True, "status": "draft"}
+    rows = judged(tmp_path, *(rating | {"id": f"r{number}"} for number in range(3)), rating | {"id": "r3", "as": "nobody"})
+    before = on_disk(tmp_path)
+    records: list[Stored] = []
+    played = Played("21r3us12x")
+    assert review(rows, desk(records, RatingDesk), played) == {"approved": 2}
+    first, second, third, fourth = on_disk(tmp_path)
+    assert (first["desirable"], first["status"]) == (False, "approved") and (second["desirable"], second["status"]) == (True, "approved")
+    assert third == before[2] and fourth == before[3]
+    shown = "\n".join(played.shown)
+    assert "marked as wanted now" in shown and "\x1b" not in shown and "1 wanted  2 not wanted" in shown
+    assert shown.count("it cannot be approved: asker 'nobody' is no principal") == 2
+    assert [item.row["reviewed"]["did"] for item in records] == ["approved", "approved", "rejected", "undone"]

@@ -120,4 +120,8 @@ def test_no_percentile_is_given_of_so_few_and_no_interval_of_what_is_not_indepen
     many = replace(made().arms[0], load=(Latency(callers=20, seconds=tuple(float(n) for n in range(1, 21))),))
     [row] = grids(replace(made(), arms=(many,)))[-1].rows
     assert row[1] == "median 10.00 s, p95 19.00 s, 1.00 answers a second (n = 20)"
+    assert "fill = true" not in load.note
+    few = replace(made().arms[0], name="few", load=(Latency(callers=1, seconds=(0.5,)), Latency(callers=4, seconds=())))
+    held = next(grid for grid in grids(replace(made(), arms=(*made().arms, few))) if grid.title.startswith("Load"))
+    assert "fill = true" in held.note
     assert kinds.rows == (("plain order", "1 of 2"), ("link", "not measured: it reached no prompt")) and "no interval" in kinds.note

@@ -135,6 +135,33 @@ def test_pairs_go_in_and_out_and_their_documents_bind_them(tmp_path: Path) -> No
     assert kinds(audit(opened(folder)))["preference pairs"] == "error"
 
 
+def test_ratings_go_in_and_out_and_their_documents_bind_them(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", [row(0), row(1, split="test")])
+    thumbs = tmp_path / "thumbs.jsonl"
+    lines = [
+        {"prompt": "how?", "completion": "so", "label": True},
+        {"prompt": "how?", "completion": "so", "label": False},
+        {"prompt": row(1)["question"], "completion": "so", "label": False},
+        {"id": "t9", "question": "how?", "as": "femi", "reply": {"answer": "no"}, "desirable": False, "source": "hatch.md"},
+        {"prompt": "how?", "completion": "so", "label": 3},
+    ]
+    thumbs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = opened(folder).take(thumbs, Wish(asker="ana", status="approved"))
+    assert done.form == "rating" and done.path == str(folder / "examples/ratings.jsonl")
+    assert done.counts == {"approved": 3, "quarantined": 1} and "thumbs.jsonl:5: label is 3" in done.problems[0].message
+    assert opened(folder).take(thumbs, Wish(asker="ana")).present == 4
+    kept = on_disk(folder, "ratings.jsonl")
+    assert [item.get("reason") for item in kept] == [None, None, "leak: its question is asked in test", None]
+    assert kept[3]["id"] == "t9" and kept[3]["made_from"].keys() == {"hatch.md"}
+    assert kinds(audit(opened(folder)))["ratings: conflicts"] == "error"
+    given = opened(folder).give("rating", tmp_path / "out.jsonl")
+    assert (given.rows, given.readers) == (3, ("finance",))
+    again = opened(make(tmp_path / "q", []))
+    assert again.take(tmp_path / "out.jsonl", Wish(asker="ana")).counts == {"draft": 3}
+    said = [(item["question"], item["reply"], item["desirable"]) for item in on_disk(tmp_path / "q", "ratings.jsonl")]
+    assert said == [("how?", "so", True), ("how?", "so", False), ("how?", "no", False)]
+
+
 def test_pairs_and_ratings_are_audited_as_rows_are_wherever_they_stand(tmp_path: Path) -> None:
     held = row(5, split="test")
     table = '[tuning.liked]\nobjective = "kto"\nreaders = ["everyone"]\npreferences = "service/thumbs.jsonl"\n'

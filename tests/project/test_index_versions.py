@@ -4,10 +4,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -96,14 +99,18 @@ def test_promote_rollback_and_their_records(folder: Path) -> None:
     assert project.index.promote(second.id).was == second.id
     with pytest.raises(StateError, match="opened to all: token.md"):
         project.index.rollback()
-    assert project.index.rollback(accept=True).id == first.id and seen(project) == before
+    back = project.index.rollback(accept=True)
+    # What is gone since does not come back; all else is as it was.
+    assert back.done and seen(project) == {name: text for name, text in before.items() if "kiosk" not in name}
+    assert back.id == manifest.live(project.state / "index").id != first.id
+    assert {item.kind for item in project.index.verify(back.id).differences} == {"documents"}
     with pytest.raises(StateError, match="no version before"):
         project.index.rollback()
     lines = [(line["verb"], line["subject"], line["details"]["from"]) for line in project.ledger.audited() if "from" in line["details"]]
     assert lines == [
         ("index ingest", first.id, None),
         ("index promote", second.id, first.id),
-        ("index rollback", first.id, second.id),
+        ("index rollback", back.id, second.id),
     ]
     [accepted] = project.ledger.audited("index rollback --accept")
     assert accepted["details"]["opened"] == ["token.md"]
@@ -133,6 +140,97 @@ def test_rollback_goes_back_step_by_step_and_ingest_does_not_build_again(folder:
     commits = project.store.draft(table, 256)._table.version  # type: ignore[attr-defined]
     assert project.ingest().version.id == ids[2] and project.index.live() == ids[2]
     assert project.store.draft(table, 256)._table.version == commits  # type: ignore[attr-defined]
+
+
+def test_a_rollback_goes_behind_the_whole_ingestion_and_never_brings_back_what_is_gone(folder: Path) -> None:
+    write(folder, "extra", "one")
+    opened(folder).ingest(strict=False)
+    write(folder, "extra", "two")
+    opened(folder).ingest(strict=False)
+    before = seen(opened(folder))
+    (folder / "documents" / "kiosk.md").unlink()
+    write(folder, "extra", "three")
+    project = opened(folder)
+    last = project.ingest(strict=False).version
+    assert [item["verb"] for item in manifest.state(project.state / "index").switches] == ["ingest", "ingest", "hide", "ingest"]
+    # It is counted against what was live before all of it.
+    assert (last.gone, last.changed, last.unchanged) == (1, 1, 2)
+    (folder / "documents" / "gate.md").unlink()
+    less = project.ingest(strict=False).version
+    assert (less.documents, less.gone) == (2, 1)
+    # That ingestion took away and did nothing else: there is nothing of it to undo.
+    assert project.index.rollback().was == less.id
+    texts = {name: text for name, text in before.items() if "kiosk" not in name and "gate" not in name}
+    assert seen(project) == texts and any("two" in text for text in texts.values())
+    project.index.rollback()
+    assert sorted(seen(project).values()) == sorted(text.replace("two", "one") for text in texts.values())
+    assert {item.kind for item in project.index.verify().differences} == {"documents"}
+    with pytest.raises(StateError, match="no version before"):
+        project.index.rollback()
+    (folder / "documents" / "gate.md").write_text("---\nreaders: [everyone]\n---\n# gate\n\nIt is back.\n")
+    project.ingest(strict=False)
+    project.index.rollback()
+    assert not any("gate" in name for name in seen(project))
+
+
+def test_a_damaged_index_is_mended_by_an_ingestion_that_finds_something_gone(folder: Path) -> None:
+    live = opened(folder).ingest().version
+    (folder / "documents" / "kiosk.md").unlink()
+    tampered(opened(folder), live.id, one_gate("text", "something else"))
+    write(folder, "token", "Another text.")
+    opened(folder).ingest(strict=False, promote=False)
+    shutil.rmtree(opened(folder).state / "index" / "lance")
+    project = opened(folder)
+    project.ingest(strict=False)
+    assert project.verify_index() == [] and len(manifest.live(project.state / "index").contents) == 2
+
+
+def test_a_promote_that_brings_back_what_is_gone_has_to_be_accepted(folder: Path) -> None:
+    first = opened(folder).ingest(strict=False).version
+    (folder / "documents" / "kiosk.md").unlink()
+    project = opened(folder)
+    now = project.ingest(strict=False).version
+    with pytest.raises(StateError, match=r"would serve 1 documents again that are gone, cannot be read or have no readers: kiosk\.md"):
+        project.index.promote(first.id)
+    assert project.index.live() == now.id and not any("kiosk" in name for name in seen(project))
+    assert project.index.promote(first.id, accept=True).done and any("kiosk" in name for name in seen(project))
+
+
+@settings(deadline=None, max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(data=st.data())
+def test_whatever_happens_nothing_that_is_gone_is_served_again(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "documents").mkdir()
+        (folder / "groundtune.toml").write_text(TOML + '\n[index]\nengine = "memory"\n')
+        (folder / "access.toml").write_text('[principals]\nana = ["everyone"]\n')
+        write(folder, "base", "It stays.")
+        project = Project(folder)
+        project.ingest(strict=False)
+        # Each state that was served whole, oldest first, and where a rollback has come to in it.
+        states: list[dict[str, str]] = [{"base": "It stays."}]
+        now = dict(states[0])
+        for number in range(data.draw(st.integers(2, 5))):
+            for name in data.draw(st.sets(st.sampled_from("abc"), max_size=2)):
+                if name in now and data.draw(st.booleans()):
+                    (folder / "documents" / f"{name}.md").unlink()
+                    del now[name]
+                else:
+                    now[name] = f"Text {number} of {name}."
+                    write(folder, name, now[name])
+            project.ingest(strict=False)
+            states = [*states, dict(now)]
+            for _ in range(data.draw(st.integers(0, 2))):
+                was = project.index.live()
+                try:
+                    done = project.index.rollback()
+                except StateError:
+                    break
+                assert done.done and done.id != was
+                served = {name.removeprefix("chunk:").split(".md")[0]: text for name, text in seen(project).items()}
+                # What is served is one of the states before, less what is gone now.
+                left = [{name: text for name, text in state.items() if name in now} for state in states]
+                assert any(served.keys() == state.keys() and all(state[name] in served[name] for name in state) for state in left)
 
 
 def tampered(project: Project, name: str, change: Callable[[dict[str, object]], None]) -> None:
@@ -339,6 +437,9 @@ def prepared(folder: Path, action: str) -> None:
         return
     write(folder, "extra", "more")
     opened(folder).ingest(promote=action != "promote")
+    if action == "rollback past what is gone":
+        (folder / "documents" / "kiosk.md").unlink()
+        opened(folder).ingest()
     if action == "gc":
         for text in ("third",):
             write(folder, "extra", text)
@@ -367,10 +468,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         server.kill()
 
 
-@pytest.mark.parametrize("action", list(ACTIONS))
+@pytest.mark.parametrize("action", [*ACTIONS, "rollback past what is gone"])
 def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder: Path, tmp_path: Path, action: str, ran: Ran) -> None:
     prepared(folder, action)
+    action = action.split()[0]
     before = seen_ids(folder)
+    # What is gone is taken out by a version of its own, before anything else is done.
+    hidden = tuple(row for row in before[1] if "kiosk" not in row[0])
     whole = tmp_path / "whole"
     shutil.copytree(folder, whole)
     code, printed = ran(whole, action, 10_000)
@@ -386,7 +490,7 @@ def test_killed_at_any_point_nothing_is_lost_and_the_same_command_goes_on(folder
         assert ran(killed, action, number)[0] == -signal.SIGKILL
         # What is live is the one or the other, and whole; a half of a document is in neither.
         now = seen_ids(killed)
-        assert now in (before, after)
+        assert now in (before, after) or (action == "ingest" and now[1] == hidden != before[1])
         if action == "promote" and now == after:
             opened(killed).index.promote("live")
         else:

@@ -182,6 +182,34 @@ def test_the_live_version_answers_and_a_retired_one_does_not(folder: Path) -> No
         gt.open(folder).ask("How often is the rope checked?", arm="tuned", asker="ana")
 
 
+def test_weights_are_hashed_once_in_a_process_and_a_change_between_two_questions_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return file_sha256(path)
+
+    monkeypatch.setattr("groundtune.files.file_sha256", counted)
+    monkeypatch.setattr("groundtune.files.SETTLED_NANOSECONDS", -1)  # the copies were made just now
+    project = gt.open(folder)
+    first, _ = ids(project)
+    for _ in range(2):
+        assert project.ask("How often is the rope checked?", arm="tuned", asker="ana").model == first
+    assert read.count("adapter_model.safetensors") == 2  # one for each of the two versions, by the listing
+    weights = folder / ".groundtune/models" / first.removeprefix("model:") / "adapter_model.safetensors"
+    stat, content = weights.stat(), weights.read_bytes()
+    with weights.open("r+b") as stream:  # one byte of a number, in place, with the time set back
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([content[-1] ^ 1]))
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(WeightsError, match=r"adapter_model\.safetensors: sha256"):
+        project.ask("How often is the rope checked?", arm="tuned", asker="ana")
+    weights.write_bytes(content)
+    assert project.ask("How often is the rope checked?", arm="tuned", asker="ana").model == first
+
+
 def test_readers_shrink_with_those_of_the_documents_and_never_grow(folder: Path) -> None:
     path = folder / "documents/rope.md"
     text = path.read_text()

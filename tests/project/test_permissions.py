@@ -196,6 +196,16 @@ def test_readers_are_taken_away_though_the_text_changed_too_and_what_is_gone_is_
     assert "oiled" in shown(folder, "ana") and "Other words" not in shown(folder, "ana")
 
 
+def test_what_is_gone_is_not_brought_back_by_a_rollback_behind_a_change_of_readers(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    Project(folder).ingest()
+    (folder / "documents" / "open.md").unlink()
+    Project(folder).apply_access()
+    assert "noon" not in shown(folder, "ana") and "oiled" in shown(folder, "ana")
+    assert Project(folder).index.rollback().done
+    assert "noon" not in shown(folder, "ana") and "oiled" in shown(folder, "ana")
+
+
 def test_hiding_what_is_gone_opens_nothing_that_waits_to_be_accepted(tmp_path: Path) -> None:
     folder = made(tmp_path)
     written(folder, "gone.md", "# Gone\n\nThe wreck lies north.\n")
@@ -207,6 +217,60 @@ def test_hiding_what_is_gone_opens_nothing_that_waits_to_be_accepted(tmp_path: P
     assert code == 2 and "opened to all: hr/book.md, open.md" in err
     seen = shown(folder, "bob")
     assert "wreck" not in seen and "noon" not in seen and "900 coins" not in seen
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_alarm_that_nobody_accepts_keeps_hidden_what_must_not_be_served(tmp_path: Path, strict: bool) -> None:
+    folder = made(tmp_path)
+    written(folder, "gone.md", "# Gone\n\nThe wreck lies north.\n")
+    written(folder, "broken.html", "<p>The reef is sharp.</p>", None)
+    written(folder, "broken.html.meta.toml", 'readers = ["everyone"]\n', None)
+    written(folder, "unsaid.md", "# Unsaid\n\nThe anchor drags.\n")
+    Project(folder).ingest()
+    assert all(word in shown(folder, "bob") for word in ("wreck", "reef", "anchor", "oiled"))
+    (folder / "documents" / "gone.md").unlink()
+    if not strict:
+        (folder / "documents" / "broken.html").write_bytes(b"%PDF-1.7 no page of the web")
+        written(folder, "unsaid.md", "# Unsaid\n\nThe anchor drags.\n", None)
+    # What opens something to all is an alarm; what else the same command finds does not wait for an answer to it.
+    written(folder, "open.md", "# Tide\n\nThe tide turns at noon.\n")
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"opened to all: open\.md"):
+            Project(folder).ingest(strict=strict)
+        seen = shown(folder, "bob")
+        assert "oiled" in seen and "wreck" not in seen and "noon" not in seen
+        assert ("reef" in seen, "anchor" in seen) == (strict, strict)
+    done = Project(folder).ingest(strict=strict, accept=True)
+    assert "noon" in shown(folder, "bob") and len(done.problems) == (0 if strict else 2)
+
+
+def test_a_text_that_waits_with_its_new_readers_is_shown_to_nobody_meanwhile(tmp_path: Path) -> None:
+    folder = made(tmp_path, config="[access]\nalarm_chunks = 1\nalarm_share = 0.1\n")
+    written(folder, "plan.md", "# Plan\n\nThe harbour grows.\n")
+    written(folder, "gone.md", "# Gone\n\nThe wreck lies north.\n")
+    Project(folder).ingest()
+    # Closed, and only then written in: the alarm keeps the old readers, so it has to keep the old text as well.
+    written(folder, "plan.md", "# Plan\n\nThe harbour is sold.\n", "finance")
+    for attempt in range(2):
+        with pytest.raises(StateError, match="the readers of 1 documents"):
+            Project(folder).ingest(strict=False)
+        (folder / "documents" / "gone.md").unlink(missing_ok=True)
+        assert "grows" in shown(folder, "bob") and "sold" not in shown(folder, "bob") + shown(folder, "ana"), attempt
+    assert "wreck" not in shown(folder, "bob")
+
+
+def test_what_cannot_be_read_is_hidden_though_nothing_can_be_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made(tmp_path)
+    written(folder, "unsaid.md", "# Unsaid\n\nThe anchor drags.\n")
+    Project(folder).ingest()
+    written(folder, "unsaid.md", "# Unsaid\n\nThe anchor drags.\n", None)
+    written(folder, "new.md", "# New\n\nThe buoy is red.\n")
+    no_embedding(monkeypatch)
+    with pytest.raises(AssertionError, match="nothing is to be embedded"):
+        Project(folder).ingest(strict=False)
+    monkeypatch.undo()
+    seen = shown(folder, "bob")
+    assert "anchor" not in seen and "buoy" not in seen and "oiled" in seen
 
 
 def test_a_rule_whose_heading_is_not_there_hides_its_document_and_is_told(tmp_path: Path) -> None:

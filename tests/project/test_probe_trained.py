@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from groundtune.files import file_sha256, write_json, write_lines
+from groundtune.models.tuned import ADAPTER
 from groundtune.project.probing.trained import Rows, catch_up, learned, lineage, rows_on
-from groundtune.tuning.adapter import WEIGHTS, read_version
+from groundtune.tuning.adapter import read_version
 from groundtune.types import Evidence, Example, ModelVersion
 
 A, B, C = "document:a.md", "document:b.md", "document:c.md"
@@ -27,13 +28,13 @@ def version(store: Path, name: str, rows: list[tuple[str, list[str]]], *, start:
     """Write a version as tuning leaves it, around weights that nobody reads, and return it as it is read."""
     folder = store / f"{name}-1"
     folder.mkdir(parents=True)
-    (folder / WEIGHTS).write_bytes(name.encode())
+    (folder / ADAPTER).write_bytes(name.encode())
     write_lines(folder / "rows.jsonl", [{"example_id": row, "document_ids": documents, "messages": []} for row, documents in rows])
     made = ModelVersion(
         id=f"model:{name}-1", name=name, base="b", adapter_path=None, trained_on="t", prompt_hash="p", recipe={}, readers=None,
         document_ids=(), metrics=metrics, started_from=start,
     )  # fmt: skip
-    write_json(folder / "version.json", {"schema": 1, "sha256": file_sha256(folder / WEIGHTS), "version": made})
+    write_json(folder / "version.json", {"schema": 1, "sha256": file_sha256(folder / ADAPTER), "version": made})
     found = read_version(folder)
     assert found is not None
     return found

@@ -240,6 +240,12 @@ def test_a_model_on_this_machine_is_asked_more_only_where_that_is_wanted_and_wha
         bare[fill] = len([text for text in said if not text.startswith("Passages:")])
     # What the arm that is shown nothing is asked: its own questions, or as many as there are dev questions besides.
     assert bare[False] < bare[True] <= 16
+    # Some of its questions reach no model, as nothing is found for them: these are no load.
+    loads = {
+        fill: {item.callers: len(item.seconds) for arm in report.arms if arm.name == "rag" for item in arm.load}
+        for fill, report in counted.items()
+    }
+    assert loads == {False: {1: 1, 4: 0, 11: 11}, True: {1: 1, 4: 4, 11: 11}}
     path.write_text(written)
     assert key_of(opened(folder), _tools(opened(folder))) == counted[False].key != counted[True].key
 

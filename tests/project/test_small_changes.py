@@ -71,7 +71,7 @@ def test_of_unchanged_files_none_is_read_and_of_their_texts_and_rows_none_is_loo
     catalogue._READ.clear()  # as in a process of its own
     (folder / "documents" / "p03.md").unlink()
     assert ingested(folder).counts == {"gone": 1, "unchanged": 23}
-    assert calls == ["catalogue"]
+    assert not [call for call in calls if call.startswith(("file", "text"))] and calls.count("catalogue") == 1
     project = gt.open(folder)
     assert [item.message for item in project.index.verify().differences] == []
     rows = project.ledger._db.execute("SELECT count(*) FROM lineage").fetchone()[0]

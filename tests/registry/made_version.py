@@ -10,9 +10,10 @@ from made_model import make_adapter
 
 from groundtune.files import file_sha256, write_json, write_lines
 from groundtune.models.local.template import template_hash
+from groundtune.models.tuned import ADAPTER
 from groundtune.registry import merge
 from groundtune.tuning import said
-from groundtune.tuning.adapter import WEIGHTS, read_version
+from groundtune.tuning.adapter import read_version
 from groundtune.tuning.rows import Row
 from groundtune.types import ModelVersion
 
@@ -35,7 +36,7 @@ def make_version(model: Path, store: Path, name: str = "closed", *, seed: int = 
     folder = store / f"{name}-{seed:08d}"
     make_adapter(model, folder, seed=seed)
     for path in folder.iterdir():
-        if path.name not in (WEIGHTS, "adapter_config.json"):
+        if path.name not in (ADAPTER, "adapter_config.json"):
             path.unlink()
     wrapped, tokenizer = merge.adapted(chat_of(model), folder, "float32")
     asked = prompts()
@@ -74,4 +75,4 @@ def make_version(model: Path, store: Path, name: str = "closed", *, seed: int = 
 def seal(folder: Path, version: ModelVersion) -> None:
     """Write ``version.json`` for what lies in the folder."""
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != "version.json"}
-    write_json(folder / "version.json", {"schema": 1, "sha256": files[WEIGHTS], "files": files, "version": version})
+    write_json(folder / "version.json", {"schema": 1, "sha256": files[ADAPTER], "files": files, "version": version})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_scores import HIDDEN, OPEN, answer, cited, context, example, passage, refusable
 
 from groundtune.scores.grounded import union
-from groundtune.scores.metrics import METRICS
+from groundtune.scores.metrics import METRICS, metric_named
 from groundtune.scores.scorer import Mark, mark_of
 from groundtune.types import Answer, Evidence, Example
 
@@ -92,3 +92,13 @@ def test_evidence_recall_is_the_share_of_a_set(gold: list[tuple[int, int]], show
     given = answer(passages=tuple(passage(OPEN, a, b) for a, b in shown), fallback=not shown)
     value = marked("evidence_recall", given, example(evidence=spans(*gold))).value
     assert value == (pytest.approx(len(wanted & seen) / len(wanted)) if wanted else None)
+
+
+@pytest.mark.parametrize("name", ["quote_found", "citation", "citation_precision", "citation_recall", "evidence_cited"])
+def test_a_project_whose_replies_have_no_place_for_a_quote_misses_none(name: str) -> None:
+    plain = example(reply={"answer": "Until two hours before."})
+    unmeasured = mark_of(metric_named(name), answer(), plain, context(schema=None))
+    assert unmeasured.value is None and "a field 'quote' to quote in" in unmeasured.reason
+    # The schema has the field, or the wanted reply has it: a quote was due.
+    assert mark_of(metric_named(name), answer(), plain, context()).value == 0.0
+    assert mark_of(metric_named(name), answer(), example(), context(schema=None)).value == 0.0

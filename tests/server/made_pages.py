@@ -44,7 +44,17 @@ def pair(number: int, **changed: Any) -> dict[str, Any]:
     return {"id": f"p{number}", "question": "How?", "as": "ana", "chosen": "so", "rejected": "no", "status": "draft"} | changed
 
 
-def project(folder: Path, rows: list[dict[str, Any]] | None = None, pairs: list[dict[str, Any]] | None = None) -> Path:
+def rating(number: int, **changed: Any) -> dict[str, Any]:
+    whole = {"id": f"t{number}", "question": "How?", "as": "ana", "reply": f"said {number}", "desirable": True, "status": "draft"}
+    return whole | changed
+
+
+def project(
+    folder: Path,
+    rows: list[dict[str, Any]] | None = None,
+    pairs: list[dict[str, Any]] | None = None,
+    ratings: list[dict[str, Any]] | None = None,
+) -> Path:
     (folder / "documents").mkdir(parents=True)
     (folder / "examples").mkdir()
     (folder / "access.toml").write_text('[principals]\nana = ["everyone"]\n')
@@ -57,6 +67,8 @@ def project(folder: Path, rows: list[dict[str, Any]] | None = None, pairs: list[
     write(folder / "examples/all.jsonl", [row(number) for number in range(3)] if rows is None else rows)
     if pairs:
         write(folder / "examples/preferences.jsonl", pairs)
+    if ratings:
+        write(folder / "examples/ratings.jsonl", ratings)
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_pages import DOCUMENT, HOSTILE, audited, logged, on_disk, pair, project, reviewed, row, write
+from made_pages import DOCUMENT, HOSTILE, audited, logged, on_disk, pair, project, rating, reviewed, row, write
 
 from groundtune.decisions.audit import labels as files
 
@@ -234,6 +234,30 @@ def test_pairs_by_keys_choose_the_reply_that_stands_under_the_key(browser: Any, 
         window.context.close()
 
 
+def test_ratings_by_keys_and_only_them(browser: Any, tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", None, [pair(0)], [rating(number) for number in range(3)])
+    with reviewed(folder) as door:
+        window = Said(browser)
+        page = window.page
+        enter(page, door.link)
+        page.get_by_label("Kind").select_option("ratings")
+        page.get_by_role("button", name="Show").click()
+        for number, key in enumerate("21"):
+            expect(page.locator(".facts b")).to_have_text(f"t{number}")
+            expect(page.locator("main .answer")).to_have_text(f"said {number}")
+            page.keyboard.press(key)
+        expect(page.locator(".facts b")).to_have_text("t2")
+        page.keyboard.press("r")
+        page.keyboard.press("1")
+        expect(page.locator("main")).to_contain_text("No draft ratings are left")
+        page.keyboard.press("u")
+        expect(page.locator(".facts b")).to_have_text("t2")
+        kept = on_disk(folder, "examples/ratings.jsonl")
+        assert [(item["desirable"], item["status"]) for item in kept] == [(False, "approved"), (True, "approved"), (True, "draft")]
+        assert statuses(folder) == ["draft"] * 3 and window.said == []
+        window.context.close()
+
+
 def test_an_audit_by_keys_and_its_result(browser: Any, tmp_path: Path) -> None:
     folder = project(tmp_path / "p", [])
     with audited(folder, logged(folder, SAMPLE)) as door:
@@ -273,7 +297,8 @@ def width_of(page: Any) -> int:
 def test_hostile_rows_run_nothing_and_nothing_is_wider_than_a_narrow_window(browser: Any, tmp_path: Path) -> None:
     wide = "w" * 3000
     rows = [row(0, question=HOSTILE, reply={"answer": HOSTILE + wide, HOSTILE: wide}, id=HOSTILE), row(1, reason=HOSTILE + wide)]
-    folder = project(tmp_path / "p", rows, [pair(0, chosen=HOSTILE, rejected=wide, source=wide)])
+    odd = [rating(0, reply={HOSTILE: wide}, source=HOSTILE, question=HOSTILE)]
+    folder = project(tmp_path / "p", rows, [pair(0, chosen=HOSTILE, rejected=wide, source=wide)], odd)
     with reviewed(folder) as door:
         for scheme in ("light", "dark"):
             window = Said(browser, viewport={"width": 400, "height": 700}, color_scheme=scheme)
@@ -283,7 +308,7 @@ def test_hostile_rows_run_nothing_and_nothing_is_wider_than_a_narrow_window(brow
             else:
                 window.context.add_cookies(state)
                 enter(window.page, f"{door.origin}{door.path}/")
-            for _ in range(3):
+            for _ in range(4):
                 expect(window.page.locator("article")).to_be_visible()
                 assert width_of(window.page) <= 400
                 before = window.page.locator("article").get_attribute("data-here")
@@ -326,7 +351,7 @@ def test_text_has_contrast_and_every_field_a_name_in_light_and_dark(browser: Any
         row(0, evidence=[{"document": "a.md", "quote": "gone"}], reason="look", question="a\u202eb"),
         row(1, reply={"answer": "1", "b": 2}),
     ]
-    folder = project(tmp_path / "p", rows, [pair(0)])
+    folder = project(tmp_path / "p", rows, [pair(0)], [rating(0), rating(1, desirable=False, reason="look")])
     with reviewed(folder) as door, audited(folder, logged(folder, SAMPLE)) as audit:
         state: list[Any] = []
         for scheme in ("light", "dark"):
@@ -343,6 +368,7 @@ def test_text_has_contrast_and_every_field_a_name_in_light_and_dark(browser: Any
             for path in (
                 f"{door.origin}{door.path}/rows?status=any",
                 f"{door.origin}{door.path}/rows?status=any&kind=pairs",
+                f"{door.origin}{door.path}/rows?status=any&kind=ratings",
                 f"{audit.origin}{audit.path}/answers?proposal=wrong+fact",
                 f"{audit.origin}{audit.path}/result",
                 f"{audit.origin}{audit.path}/answers?at=gone",

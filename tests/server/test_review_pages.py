@@ -14,10 +14,11 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_pages import HOSTILE, Window, on_disk, pair, project, reviewed, row, text, write
+from made_pages import HOSTILE, Window, on_disk, pair, project, rating, reviewed, row, text, write
 
 import groundtune
 from groundtune.errors import StateError, UnknownName
+from groundtune.examples import ratings
 from groundtune.project.examples import Curation
 from groundtune.project.reviewing import Review, Wanted, edited
 
@@ -227,6 +228,62 @@ def test_a_pair_with_a_fault_is_not_approved_and_its_better_side_is_not_always_t
     assert 5 < sum(first) < 25
 
 
+def test_ratings_are_decided_by_whether_the_reply_is_wanted_whatever_the_file_said(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", [], None, [*(rating(number) for number in range(5)), pair(5), rating(6, **{"as": "nobody"})])
+    name = "examples/ratings.jsonl"
+    with reviewed(folder) as door:
+        window = Window(door)
+        assert "said 0" in window.page and "It is marked as wanted now" in window.page
+        window.press("/rows/decide", did="wanted")
+        window.press("/rows/decide", did="unwanted")
+        window.press("/rows/decide", did="quarantined", words="look again")
+        assert window.press("/rows/decide", did="swap").status_code == 409 and "t3 is a rating, not a pair" in window.page
+        window.get("/rows")
+        window.press("/rows/decide", did="unwanted")
+        window.press("/rows/undo")
+        key = window.form("/rows/decide")["key"]
+        window.get(f"/rows/edit?at={key}")
+        window.press("/rows/save", question="How so?", answer="said otherwise")
+        assert "How so?" in window.page and "said otherwise" in window.page
+        for _ in range(2):
+            window.press("/rows/decide", did="unwanted")
+        assert "Which reply is better?" in window.page
+        window.press("/rows/decide", did="chosen")
+        window.press("/rows/decide", did="wanted")
+        assert window.status == 409 and "it cannot be approved: asker 'nobody' is no principal" in text(window.page)
+    kept = on_disk(folder, name)
+    assert [(item.get("desirable"), item["status"]) for item in kept] == [
+        (True, "approved"), (False, "approved"), (True, "quarantined"), (False, "approved"), (False, "approved"), (None, "approved"),
+        (True, "draft"),
+    ]  # fmt: skip
+    assert kept[2]["reason"] == "look again" and (kept[3]["question"], kept[3]["reply"]) == ("How so?", "said otherwise")
+    assert [rated.desirable for rated in ratings.load(folder / name)] == [True, False, False, False, True, False]
+    said = [line["subject"] for line in groundtune.open(folder).ledger.audited("review")]
+    assert said[:3] == ["rating:t0", "rating:t1", "rating:t2"] and said[-1] == "pair:p5"
+
+
+def test_files_that_a_tuning_table_names_are_reviewed_as_what_it_learns(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", [], [pair(0)], [rating(0)])
+    with (folder / "groundtune.toml").open("a") as stream:
+        for name, objective in (("liked", "kto"), ("better", "dpo")):
+            stream.write(f'[tuning.{name}]\nobjective = "{objective}"\npreferences = "{name}.jsonl"\nreaders = ["everyone"]\n')
+    write(folder / "liked.jsonl", [rating(1, reply={"answer": "so"}), {"id": 7, "desirable": [1]}])
+    write(folder / "better.jsonl", [pair(1), rating(2)])
+    review = opened(folder)
+    assert [(item.stored.id, item.kind) for item in review.matching(Wanted())] == [
+        ("p0", "pair"), ("t0", "rating"), ("t1", "rating"), ("p1", "pair"), ("t2", "pair"),
+    ]  # fmt: skip
+    last = review.matching(Wanted(statuses=()))
+    assert len({item.key for item in last}) == 6 and len(review.matching(Wanted(kind="ratings"))) == 2
+    odd = next(item for item in last if item.stored.row.get("id") == 7)
+    with pytest.raises(StateError, match="id is missing or no text"):
+        review.rate(odd.key, odd.version, True)
+    with reviewed(folder, status="any") as door:
+        window = Window(door)
+        for item in last:
+            assert window.get(f"/rows?status=any&at={item.key}") and window.status == 200
+
+
 KNOWN = set(
     "html head meta title link script body a header div h1 span form input label select option button progress main article p b h2 dl dt dd"
     " figure figcaption blockquote mark ul li kbd section footer dialog textarea details summary code".split()
@@ -306,10 +363,11 @@ def test_rows_are_narrowed_by_status_finding_kind_and_name(tmp_path: Path) -> No
 
 def test_a_decision_that_a_kill_kept_from_the_ledger_is_brought_there_by_the_next_review(tmp_path: Path) -> None:
     said = {"by": "ana", "at": "2026-03-01T10:00:00+00:00", "did": "approved"}
-    folder = project(tmp_path / "p", [row(0, status="approved", reviewed=said)], [pair(0, status="approved", reviewed=said)])
+    changed = {"status": "approved", "reviewed": said}
+    folder = project(tmp_path / "p", [row(0, **changed)], [pair(0, **changed)], [rating(0, **changed)])
     opened(folder)
     opened(folder)
-    assert [line["subject"] for line in groundtune.open(folder).ledger.audited("review")] == ["example:r0", "pair:p0"]
+    assert [line["subject"] for line in groundtune.open(folder).ledger.audited("review")] == ["example:r0", "pair:p0", "rating:t0"]
 
 
 MOVES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["approved", "rejected", "undo", "look", "hand"])), max_size=20)

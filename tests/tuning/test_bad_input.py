@@ -24,6 +24,7 @@ from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
 from groundtune.tuning import pairs
 from groundtune.tuning.checkpoints import saving
+from groundtune.tuning.rendering import Rendering
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "project"))
 
@@ -39,15 +40,18 @@ def project(folder: Path, **change: str) -> gt.Project:
     return gt.open(folder)
 
 
+def rendering(recipe: TuningTable) -> Rendering:
+    return Rendering(recipe=recipe, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=1)
+
+
 def test_an_empty_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(NothingToLearn, match="no training row is left: there are none"):
         built([])
     with pytest.raises(NothingToLearn, match="holds no training rows") as raised:
         project(tmp_path / "small", split="dev").tune(["closed"])
     assert "groundtune examples import" in raised.value.hint
-    empty = TuningTable(objective="kto")
     with pytest.raises(NothingToLearn, match="there are none"):
-        pairs.build_rated([], recipe=empty, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=1)
+        pairs.build_rated([], rendering(TuningTable(objective="kto")))
 
 
 def test_a_set_of_rejected_rows_is_told_with_its_counts(tmp_path: Path) -> None:
@@ -56,7 +60,7 @@ def test_a_set_of_rejected_rows_is_told_with_its_counts(tmp_path: Path) -> None:
     assert "groundtune examples review" in raised.value.hint
     with pytest.raises(NothingToLearn, match="no training row is left: 2 a preference that is rejected, not approved"):
         rejected = [preference(number, status="rejected") for number in (1, 2)]
-        pairs.build(rejected, recipe=TuningTable(objective="dpo"), house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=1)
+        pairs.build(rejected, rendering(TuningTable(objective="dpo")))
 
 
 def test_one_label_only_is_refused() -> None:
@@ -75,18 +79,11 @@ def test_ratings_of_one_kind_only_are_refused(desirable: bool) -> None:
     def rating(number: int, good: bool) -> Rating:
         return Rating(id=f"r{number}", question=f"what {number}", asker="ana", reply=f"{number}", desirable=good)
 
-    given = {
-        "recipe": TuningTable(objective="kto", readers=["everyone"]),
-        "house": HOUSE,
-        "documents": DOCUMENTS,
-        "askers": ASKERS,
-        "retrieve": search,
-        "seed": 1,
-    }
+    given = rendering(TuningTable(objective="kto", readers=["everyone"]))
     kind = "desirable" if desirable else "undesirable"
     with pytest.raises(NothingToLearn, match=f"all 3 ratings are {kind}: kto learns from the difference"):
-        pairs.build_rated([rating(number, desirable) for number in range(3)], **given)  # type: ignore[arg-type]
-    found, _ = pairs.build_rated([rating(1, desirable), rating(2, not desirable)], **given)  # type: ignore[arg-type]
+        pairs.build_rated([rating(number, desirable) for number in range(3)], given)
+    found, _ = pairs.build_rated([rating(1, desirable), rating(2, not desirable)], given)
     assert len(found.rows) == 2
 
 

@@ -8,6 +8,7 @@ from groundtune.errors import InputError, StateError
 from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
 from groundtune.tuning.pairs import balance, build, build_rated
+from groundtune.tuning.rendering import Rendering
 from groundtune.tuning.rows import Pair, TrainSet
 from groundtune.types import Preference
 
@@ -27,7 +28,7 @@ def preference(number: int, **change: str) -> Preference:
 
 def built(rows: list[Preference], **recipe: object) -> tuple[TrainSet, tuple[Pair, ...]]:
     table = TuningTable(objective="dpo", **{"readers": ["everyone"], **recipe})
-    return build(rows, recipe=table, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7)
+    return build(rows, Rendering(recipe=table, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7))
 
 
 def test_the_file_is_not_taken_for_examples(tmp_path: Path) -> None:
@@ -96,15 +97,15 @@ def rating(number: int, **change: object) -> Rating:
 
 def test_ratings_are_bound_as_pairs_are_and_halves_of_a_pair_are_not_parted() -> None:
     table = TuningTable(objective="kto", readers=["everyone"], undesirable_weight=2.0)
-    given = {"recipe": table, "house": HOUSE, "documents": DOCUMENTS, "askers": ASKERS, "retrieve": search, "seed": 7}
+    rendering = Rendering(recipe=table, house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7)
     several = [rating(0, source="document:d"), rating(1), rating(2, status="draft"), rating(3, source="document:c")]
-    found, held = build_rated(several, **given)  # type: ignore[arg-type]
+    found, held = build_rated(several, rendering)
     assert [row.example_id for row in found.rows] == ["r0", "r1"] and held == () and sum(found.left_out.values()) == 2
     assert found.document_ids == ("document:d",) and found.readers == {"everyone"}
     assert balance(found.rows, table) == (1, 1, 0.5)  # type: ignore[arg-type]
 
     halves = [rating(number, id=f"p{number // 2}", desirable=number % 2 == 0) for number in range(80)]
-    found, held = build_rated(halves, **given)  # type: ignore[arg-type]
+    found, held = build_rated(halves, rendering)
     assert len(held) == 8 and not {row.example_id for row in held} & {row.example_id for row in found.rows}
     with pytest.raises(InputError, match="rating r1: asked as 'eve'"):
-        build_rated([rating(1, asker="eve")], **given)  # type: ignore[arg-type]
+        build_rated([rating(1, asker="eve")], rendering)

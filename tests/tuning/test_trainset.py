@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from groundtune.answers.respond import House
 from groundtune.errors import StateError
 from groundtune.tables import TuningTable
+from groundtune.tuning.rendering import Rendering
 from groundtune.tuning.trainset import build, holds
 from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
 
@@ -49,10 +50,10 @@ def example(number: int, document: str, answerable: bool = True, asker: str = "a
 
 
 def built(examples: list[Example], **recipe: object):  # type: ignore[no-untyped-def]
-    return build(
-        examples, recipe=TuningTable(**recipe), house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, chunks=CHUNKS,
-        label_field="label", seed=7,
+    rendering = Rendering(
+        recipe=TuningTable(**recipe), house=HOUSE, documents=DOCUMENTS, askers=ASKERS, retrieve=search, seed=7
     )  # fmt: skip
+    return build(examples, rendering, chunks=CHUNKS, label_field="label")
 
 
 @settings(max_examples=60)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from groundtune.access.conditions import Filter, settled
+from groundtune.access.conditions import Filter
 from groundtune.types import Principal
 
-__all__ = ["Filter", "Predicate", "allowed", "literal", "settled"]
+__all__ = ["Filter", "Predicate", "allowed", "literal"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,21 +65,23 @@ class Published:
                     self._ask()
             finally:
                 self._asking.release()
-        held = self._held
-        if held is None or self._clock() - held[1] >= self._fresh:
+        held = self._good()
+        if held is None:
             raise KeysError(f"no token can be checked: {self._why or 'the keys are too old'}", HINT)
         return held[0]
 
-    def _serves(self, name: str | None) -> bool:
+    def _good(self) -> tuple[Mapping[str, Key], float] | None:
+        """Return the keys that can still be gone by, and when they came; ``None`` where there are none."""
         held = self._held
-        if held is None or self._clock() - held[1] >= self._fresh:
-            return False
-        return name is None or name in held[0] or held[0].keys() == {""}
+        return held if held is not None and self._clock() - held[1] < self._fresh else None
+
+    def _serves(self, name: str | None) -> bool:
+        held = self._good()
+        return held is not None and (name is None or name in held[0] or held[0].keys() == {""})
 
     def _wanted(self, name: str | None) -> bool:
-        held, now = self._held, self._clock()
-        usable = held is not None and now - held[1] < self._fresh
-        if self._asked is not None and now - self._asked < (APART if usable else APART_WITHOUT):
+        held, now = self._good(), self._clock()
+        if self._asked is not None and now - self._asked < (APART_WITHOUT if held is None else APART):
             return False
         return held is None or now - held[1] >= self._fresh / 2 or not self._serves(name)
 

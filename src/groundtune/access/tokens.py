@@ -86,10 +86,11 @@ def keys_of_jwks(text: str, where: str, *, strict: bool = True) -> dict[str, Key
     """Return the public keys of a JWKS. ``strict``, a key that is not for RS256 or ES256 is an error.
 
     Otherwise it is passed over: an issuer publishes keys for others, too. Two usable ones of one id, or none at all, are an error in any
-    case (``ConfigError``).
+    case (``ConfigError``); the latter says why the last one was passed over.
     """
     jwt = _jwt()
     found: dict[str, Key] = {}
+    over = ""
     try:
         rows = json.loads(text)["keys"]
         if len(rows) > MOST_KEYS:
@@ -99,9 +100,11 @@ def keys_of_jwks(text: str, where: str, *, strict: bool = True) -> dict[str, Key
                 continue
             try:
                 key = _of_row(jwt, row, where)
-            except (ConfigError, ValueError, KeyError, TypeError, jwt.PyJWTError):
+            except (ConfigError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
                 if strict:
                     raise
+                why = error.message.removeprefix(f"{where}: ") if isinstance(error, ConfigError) else str(error) or type(error).__name__
+                over = f"; passed over: {why[:200]}"
                 continue
             name = str(row.get("kid", ""))
             if name in found:
@@ -110,7 +113,7 @@ def keys_of_jwks(text: str, where: str, *, strict: bool = True) -> dict[str, Key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
         raise ConfigError(f"{where}: not a JWKS: {str(error)[:100] or type(error).__name__}", CONFIG_HINT) from None
     if not found:
-        raise ConfigError(f"{where}: holds no key for signatures", CONFIG_HINT)
+        raise ConfigError(f"{where}: holds no key for signatures{over}", CONFIG_HINT)
     return found
 
 

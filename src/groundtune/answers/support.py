@@ -57,10 +57,10 @@ def words(text: str) -> frozenset[str]:
     """Return the words of four letters and more in one form; the plural of a word is the word. Of other scripts shorter ones as well."""
     found = cut(text)
     plain = [part for word in found if word.isascii() for part in _WORD.findall(word)]
-    others = [word for word in found if not word.isascii() and not word.isdecimal() and (len(word) >= 4 or not _latin(word))]
+    others = [word for word in found if not word.isascii() and not word.isdecimal() and (len(word) >= 4 or not _european(word))]
     return frozenset(word.removesuffix("s") for word in [*plain, *others])
 
 
-def _latin(word: str) -> bool:
-    """Return whether a word is of a script that begins its short words like any other: Latin with accents, Greek, Cyrillic."""
+def _european(word: str) -> bool:
+    """Return whether a word is Latin (with accents), Greek, Cyrillic or Armenian: there, the shortest words say least."""
     return all(letter < "\u0590" for letter in word)

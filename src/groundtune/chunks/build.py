@@ -8,14 +8,14 @@ next one and used, since the difference is taken against the table itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from groundtune.chunks import holding, manifest
-from groundtune.chunks.cache import EmbeddingCache
+from groundtune.chunks.cache import VECTORS, EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
@@ -76,8 +76,21 @@ class _Plan:
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
     named = Sorted()
-    contents = sorted([item.id, item.content_hash, named[item.readers], *filter(None, [sections_of(item)])] for item in documents)
-    return "index:" + fingerprint_plain(contents, plain(splitter), ALGORITHM, embed.fingerprint, length=12)
+    contents = ((item.id, item.content_hash, named[item.readers], sections_of(item)) for item in documents)
+    return id_of(contents, splitter, embed.fingerprint)
+
+
+def id_of(contents: Iterable[tuple[str, str, list[str], str]], splitter: Mapping[str, Any], embedder: str) -> str:
+    """Return the id of a version of documents, each with its id, hash, sorted readers, and the fingerprint of its sections."""
+    rows = sorted([name, text_hash, readers, *filter(None, [sections])] for name, text_hash, readers, sections in contents)
+    return "index:" + fingerprint_plain(rows, plain(splitter), ALGORITHM, embedder, length=12)
+
+
+def id_without(version: IndexVersion, gone: Collection[str]) -> str:
+    """Return the id of a version that holds the same less the documents ``gone``."""
+    left = ((name, item) for name, item in version.contents.items() if name not in gone)
+    rows = ((name, item["hash"], list(item["readers"]), item.get("sections", "")) for name, item in left)
+    return id_of(rows, version.splitter, version.embedder)
 
 
 def sections_of(document: Document) -> str:
@@ -97,12 +110,14 @@ def sync(
     rebuild: bool = False,
     describe: Describe | None = None,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Bring the index in step with the documents, and return the version that holds them. Without an ``engine`` it is LanceDB's.
 
     It is built beside the live one, and becomes live when it is whole; with ``promote=False`` it waits for ``groundtune index promote``.
     ``rebuild=True`` writes every document again, whatever is there: the way out when stored rows were damaged. ``describe`` writes
-    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed.
+    lines of context. With ``readers_only`` no text is written: ``StaleIndex`` where that would be needed. What is new, changed or gone is
+    counted against ``since``, or else against the live version.
 
     Raises ``StaleIndex`` when what was stored is not what was meant to be, and ``StorageError`` when the disk is full; the live version
     stays live then. Raises ``StateError`` where another process writes the same index for too long.
@@ -110,26 +125,30 @@ def sync(
     shown = progress or Silent()
     wanted = version_id(documents, embed, splitter)
     kept = engine or _default(store)
-    same = _standing(store, wanted, kept)
+    same = standing(store, wanted, kept)
     before = manifest.live(store)
     if same is not None and before is not None and before.id == wanted and not rebuild:
+        if since is not None and since.id != wanted:
+            return replace(same, **_counts(documents, since))
         return replace(same, added=0, changed=0, restamped=0, gone=0, unchanged=len(documents))
     with holding.writing(store):
         before = manifest.live(store)
-        version = _standing(store, wanted, kept)
+        since = since or before
+        version = standing(store, wanted, kept)
         # A version that was built before, and left since, is not built again where it is still whole.
         damaged = version is not None and (rebuild or bool(verify_version(version, kept).differences))
         if version is None or damaged:
             version = _built(documents, wanted, before, embed, splitter, store, kept, shown, describe, rebuild or damaged, readers_only)
+            version = replace(version, **_counts(documents, since))
             manifest.write(store, version)
         else:
-            version = replace(version, **_counts(documents, before))
+            version = replace(version, **_counts(documents, since))
         if promote and (before is None or before.id != wanted):
             manifest.switch(store, "ingest", wanted)
     return version
 
 
-def _standing(store: Path, wanted: str, engine: Store) -> IndexVersion | None:
+def standing(store: Path, wanted: str, engine: Store) -> IndexVersion | None:
     """Return the finished version of this id, where the engine still has it."""
     version = manifest.read(store, wanted)
     return version if version is not None and version.engine == engine.place and version.tag in engine.tags(version.table) else None
@@ -154,7 +173,7 @@ def _built(
     afresh: bool,
     readers_only: bool,
 ) -> IndexVersion:
-    name = _table_name(splitter, embed)
+    name = table_name(splitter, embed.fingerprint)
     draft = engine.draft(name, embed.dimensions)
     # Where nothing was written since the version before was, that one says what is there: only what is other is looked at and counted.
     stepped = None if afresh or before is None else _stepped(engine, name, before)
@@ -178,7 +197,7 @@ def _built(
         if describe is not None:
             chunks[document.id] = describe(chunks[document.id])
     made = [chunk for item in change.write for chunk in chunks[item.id]]
-    cache = EmbeddingCache(store / "embeddings.sqlite")
+    cache = EmbeddingCache(store / VECTORS)
     try:
         vectors = cache.vectors([search_text(chunk) for chunk in made], embed, progress)
     finally:
@@ -186,13 +205,13 @@ def _built(
     _commit(draft, change, made, vectors)
     # A name that was given before stays with its rows: somebody may have them open.
     taken = set(engine.tags(name))
-    tag = next(item for item in _tags(wanted) if item not in taken)
+    tag = next(item for item in tags_of(wanted) if item not in taken)
     draft.publish(tag)
     readers = {item.id: planned.readers(item.id) for item in looked_at}
     present = engine.held(name, tag) if stepped is None else _read_of(stepped, name, tag, [*planned.documents, *change.gone], passed)
     counts = _count_back(present, looked_at, readers, chunks)
     digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id].get("rows") for item in looked_at}
-    _read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
+    read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
     anew = {
         item.id: {
             "hash": item.content_hash,
@@ -211,7 +230,6 @@ def _built(
         embedder=embed.fingerprint,
         embedder_name=embed.name,
         contents={name: anew[name] if name in anew else passed[name] for name in sorted(kinds)},
-        **_counts(documents, before, kinds if before is not None and known is before.contents else None),
     )
 
 
@@ -241,20 +259,22 @@ def _read_of(engine: Stepping, table: str, tag: str, names: Sequence[str], passe
     return read
 
 
-def _table_name(splitter: Mapping[str, int], embed: Embed) -> str:
-    return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embed.fingerprint, length=12)}"
+def table_name(splitter: Mapping[str, Any], embedder: str) -> str:
+    """Return the name of the table that this release keeps chunks in that were cut and embedded so."""
+    return f"chunks_{fingerprint(dict(splitter), ALGORITHM, embedder, length=12)}"
 
 
-def _tags(wanted: str) -> Iterator[str]:
+def tags_of(wanted: str) -> Iterator[str]:
+    """Yield the names that a version may be published under, the preferred one first."""
     base = wanted.replace(":", "-")
     yield base
     yield from (f"{base}-{number}" for number in count(2))
 
 
-def _counts(documents: Sequence[Document], before: IndexVersion | None, kinds: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return how many documents are new, changed, and so on, against the version before; ``kinds`` where that was looked at already."""
+def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:
+    """Return how many documents are new, changed, and so on, against the version before."""
     old = before.contents if before is not None else {}
-    kinds = _kinds(documents, old) if kinds is None else kinds
+    kinds = _kinds(documents, old)
     counted = Counter(kinds.values())
     return {"gone": len(old.keys() - kinds.keys()), **{kind: counted[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
 
@@ -267,7 +287,7 @@ def _known(store: Path, before: IndexVersion | None, table: str) -> Mapping[str,
     return {name: item for version in finished for name, item in version.contents.items()}
 
 
-def _read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
+def read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | None]) -> None:
     """Compare the chunks that were written with what is read. Raises ``StaleIndex`` where they differ."""
     if not digests:
         return
@@ -365,7 +385,7 @@ def open_live(store: Path, *, embed: Embed, splitter: Mapping[str, Any], engine:
         raise StaleIndex(
             f"the index was split by {dict(version.splitter)}; the project now asks for {dict(splitter)}", "type: groundtune ingest"
         )
-    if version.table != _table_name(splitter, embed):
+    if version.table != table_name(splitter, embed.fingerprint):
         raise StaleIndex("the index was built by an earlier release of groundtune, which kept other columns", "type: groundtune ingest")
     kept = engine or _default(store)
     if version.engine != kept.place:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from groundtune.models.embed import Embed
 
+VECTORS = "embeddings.sqlite"  # beside the index
 BATCH = 256  # texts that are lost at most when a run is killed
 
 

@@ -18,6 +18,7 @@ from groundtune.files import fingerprint, storing
 from groundtune.models.chat import Chat, Request
 from groundtune.types import Chunk
 
+LINES = "contexts.sqlite"  # beside the index
 INSTRUCTIONS = (
     "You help a search engine. Given the beginning of a document, what stands before a passage, and the passage, write one plain sentence"
     " that says what the passage is about and which product, rule or person it belongs to. Use the document's own names. The document is"

@@ -26,8 +26,8 @@ STEP = 0.05
 
 
 @contextmanager
-def writing(store: Path, patience: float | None = None) -> Iterator[None]:
-    """Be the only writer of this folder meanwhile. Raises ``StateError`` naming the other one after ``patience`` seconds."""
+def writing(store: Path, patience: float | None = None, *, taken: str = "") -> Iterator[None]:
+    """Be the only writer of this folder meanwhile. Raises ``StateError`` naming the other, or saying ``taken``, after ``patience``."""
     path = store / "write.lock"
     with storing(path):
         store.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def writing(store: Path, patience: float | None = None) -> Iterator[None]:
         while not _take(handle, fcntl.LOCK_EX):
             if time.monotonic() >= until:
                 who = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-                raise StateError(f"process {who} is writing the index in {store}", f"wait for it, or see what it is: ps -p {who}")
+                raise StateError(taken or f"process {who} is writing the index in {store}", f"wait for it, or see what it is: ps -p {who}")
             time.sleep(STEP)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)

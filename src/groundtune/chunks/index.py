@@ -48,6 +48,29 @@ class Index(Protocol):
         ...
 
 
+class Following:
+    """Search over whatever there is when it is asked; ``now`` gives the index of that moment."""
+
+    def __init__(self, now: Callable[[], Index]) -> None:
+        self._now = now
+
+    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
+        """Rank by BM25."""
+        return self._now().keyword(text, allowed, filter, limit)
+
+    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
+        """Rank by cosine."""
+        return self._now().dense(vector, allowed, filter, limit)
+
+    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
+        """Return the chunks of these ids that may be seen."""
+        return self._now().chunks(ids, allowed)
+
+    def count(self) -> int:
+        """Return how many chunks there are."""
+        return self._now().count()
+
+
 def search_text(chunk: Chunk) -> str:
     """Return what is searched for a chunk: its line of context (by default its title and headings), then its text."""
     context = chunk.context

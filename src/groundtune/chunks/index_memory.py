@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 from groundtune.access.conditions import matches
 from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit, search_text
-from groundtune.chunks.words import words
+from groundtune.chunks.words import K1, B, words
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
-
-K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
 
 
 class MemoryIndex:

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Filter, Predicate, literal
+from groundtune.access.filter import literal
 from groundtune.chunks import index_lance as lance
-from groundtune.chunks.index import Hit
+from groundtune.chunks.index import Following
 from groundtune.chunks.segments.versions import Versions
 from groundtune.chunks.segments.view import View
 from groundtune.chunks.store import TORN, Held, Readers, Row, held_of
@@ -170,6 +170,7 @@ class LanceDraft:
         self._database, self._name = database, name
         self._folder = folder
         self._versions = versions
+        self._viewed: tuple[int, View] | None = None
 
     def held(self) -> dict[str, Held]:
         """Read what the table holds now."""
@@ -211,60 +212,33 @@ class LanceDraft:
                 lance.restamp(self._table, readers)
 
     def index(self) -> Following:
-        """Return search over the table as it is whenever it is asked."""
-        return Following(self)
+        """Return search over the table as it is whenever it is asked: what was published by its segments, what came since beside them."""
+        return Following(self._view)
 
-    def now(self) -> tuple[Any, int]:
+    def _now(self) -> tuple[Any, int]:
         """Return the table as it is now and stays, and the number of its last commit."""
         pinned = self._database.open_table(self._name)
         pinned.checkout(pinned.version)
         return pinned, int(pinned.version)
 
-    def view(self, known: tuple[int, View] | None) -> tuple[int, View]:
-        """Return the last commit and search over it; ``known`` where there is no later one."""
-        if known is not None and known[0] == int(self._table.version):
-            return known
-        pinned, version = self.now()
-        return version, self._versions.passing(pinned, version)
+    def _view(self) -> View:
+        """Return search over the last commit; the one from before where there is no later one."""
+        known = self._viewed
+        if known is None or known[0] != int(self._table.version):
+            pinned, version = self._now()
+            known = self._viewed = version, self._versions.passing(pinned, version)
+        return known[1]
 
     def publish(self, tag: str) -> None:
         """Write what the table is searched by, then tag it."""
         with _storing(self._folder):
             lance.make_indices(self._table)
-            pinned, version = self.now()
+            pinned, version = self._now()
             self._versions.view(pinned, version)
             if tag in self._table.tags.list():
                 self._table.tags.update(tag, version)
             else:
                 self._table.tags.create(tag, version)
-
-
-class Following:
-    """Search over whatever a draft holds when it is asked: what was published by its segments, and what came since beside them."""
-
-    def __init__(self, draft: LanceDraft) -> None:
-        self._draft = draft
-        self._known: tuple[int, View] | None = None
-
-    def _now(self) -> View:
-        self._known = self._draft.view(self._known)
-        return self._known[1]
-
-    def count(self) -> int:
-        """Return how many chunks there are."""
-        return self._now().count()
-
-    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        """Rank by BM25."""
-        return self._now().keyword(text, allowed, filter, limit)
-
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        """Rank by cosine."""
-        return self._now().dense(vector, allowed, filter, limit)
-
-    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
-        """Return the chunks of these ids that may be seen."""
-        return self._now().chunks(ids, allowed)
 
 
 def _held(table: Any, document_ids: Sequence[str] | None = None) -> dict[str, Held]:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.access.filter import Filter, Predicate
-from groundtune.chunks.index import Hit
+from groundtune.chunks.index import Following
 from groundtune.chunks.index_memory import MemoryIndex
 from groundtune.chunks.store import Held, Readers, Row, held_of, stamp
 from groundtune.errors import StaleIndex
@@ -100,35 +99,13 @@ class MemoryDraft:
             for name, (chunk, vector) in self.rows.items()
         }
 
-    def index(self) -> _Following:
+    def index(self) -> Following:
         """Return exact search that follows the draft."""
-        return _Following(self)
+        return Following(lambda: _index(self.rows, self.dimensions))
 
     def publish(self, tag: str) -> None:
         """Keep the rows; they are replaced by every write, never changed."""
         self._versions[tag] = self.rows
-
-
-class _Following:
-    """Exact search over whatever a draft holds when it is asked."""
-
-    def __init__(self, draft: MemoryDraft) -> None:
-        self._draft = draft
-
-    def _now(self) -> MemoryIndex:
-        return _index(self._draft.rows, self._draft.dimensions)
-
-    def count(self) -> int:
-        return self._now().count()
-
-    def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        return self._now().keyword(text, allowed, filter, limit)
-
-    def dense(self, vector: np.ndarray, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
-        return self._now().dense(vector, allowed, filter, limit)
-
-    def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
-        return self._now().chunks(ids, allowed)
 
 
 def _index(rows: Rows, dimensions: int) -> MemoryIndex:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+K1, B = 1.2, 0.75  # of BM25 in every index that ranks here: Robertson and Zaragoza 2009, the usual constants
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer, by Unicode block.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundtune.cli.common import grid, login, opened, say, say_json, verb
+from groundtune.cli.common import grid, link_told, login, opened, say, say_json, verb
 
 if TYPE_CHECKING:
     from groundtune.decisions.audit.propose import Label, Proposal
@@ -93,7 +93,6 @@ def command(
 
 def _web(audit: Audit, who: str, file: Path, disputed: bool, port: int) -> None:
     """Serve the pages until Ctrl-C."""
-    from groundtune.cli.examples_review import link_told
     from groundtune.project.labelling import Labelling
     from groundtune.server import audit as pages
     from groundtune.server.serve import ready, serve

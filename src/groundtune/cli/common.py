@@ -46,6 +46,13 @@ def login(option: str) -> str:
         raise StateError("the system has no name for this user, and this is kept with a name", f"say who it is: {option} NAME") from None
 
 
+def link_told(link: str) -> None:
+    """Say where the page is. The link lets one browser in, once."""
+    click.echo(
+        f"open this link, which works once:\n  {link}\nCtrl-C stops; each decision is on disk before the next row is shown", err=True
+    )
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: "1 problem", "1,200 problems"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -21,7 +21,7 @@ SHOWN = 10  # problems and samples that are printed; --json has all
 @click.argument("names", nargs=-1, metavar="[FILE]")
 @click.option(
     "--form",
-    help="import, export: chat, prompt-completion, alpaca, sharegpt, preference, csv, answers or rows; import finds it out by itself",
+    help="import, export: chat, prompt-completion, alpaca, sharegpt, preference, rating, csv, answers or rows; import finds it out",
 )
 @click.option("--as", "asker", metavar="NAME", help="import: whose questions these are; synthesize: whose documents to ask about")
 @click.option(
@@ -51,7 +51,7 @@ SHOWN = 10  # problems and samples that are printed; --json has all
 @click.option("--by", metavar="WHO", help="review, audit --fix: who decides; the system's user name without it")
 @click.option("--row", "rows", multiple=True, metavar="ID", help="review: only these rows, whatever their status")
 @click.option("--stale", is_flag=True, help="review: rows whose document changed since")
-@click.option("--web", is_flag=True, help="review: in a browser, on this machine only; rows and preference pairs")
+@click.option("--web", is_flag=True, help="review: in a browser, on this machine only")
 @click.option("--port", type=click.IntRange(1, 65535), help="review --web: the port; a free one without it")
 @click.option("--points", metavar="FILE", help="curve: JSON lines of rows tuned on and scores")
 @click.option("--metric", metavar="NAME", help="curve: what to score by, from 0 to 1; the rubric's primary metric without it")
@@ -62,11 +62,11 @@ def command(folder: str, as_json: bool, shown: str | None, action: str, names: t
     """Look after the examples that a model is taught and tested with.
 
     \b
-    import FILE     take rows in: OpenAI chat, prompt/completion, Alpaca, ShareGPT, pairs, CSV, answer logs
+    import FILE     take rows in: OpenAI chat, prompt/completion, Alpaca, ShareGPT, pairs, ratings, CSV, answers
     export FILE     write rows in the same forms
     audit           look for what is wrong with the set; writes a page, exit code 1 where there are errors
     synthesize      drafts by the chat model: question, answer and quote, checked by program
-    review          approve, reject, quarantine or edit rows, one key each
+    review          approve, reject, quarantine or edit rows, pairs and ratings, one key each
     curve           tune on a quarter, half and all of the rows, and say what more are likely to buy
     """  # noqa: D301
     least, most = ACTIONS[action]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundtune.cli.common import login, say, say_json
+from groundtune.cli.common import link_told, login, say, say_json
 from groundtune.errors import StateError
 
 if TYPE_CHECKING:
@@ -66,15 +66,8 @@ def _web(curation: Curation, by: str, given: dict[str, Any], as_json: bool) -> i
     return _told(curation, by, review.tally(), as_json)
 
 
-def link_told(link: str) -> None:
-    """Say where the page is. The link lets one browser in, once."""
-    click.echo(
-        f"open this link, which works once:\n  {link}\nCtrl-C stops; each decision is on disk before the next row is shown", err=True
-    )
-
-
 def _told(curation: Curation, by: str, done: dict[str, int], as_json: bool) -> int:
-    left = sum(item.status == "draft" for item in curation.rows().rows)
+    left = curation.drafts()
     if as_json:
         say_json({"decided": done, "by": by, "drafts": left})
     else:

@@ -26,7 +26,7 @@ NAMES = {"list": (0, 0), "verify": (0, 1), "diff": (1, 2), "promote": (1, 1), "r
 @click.option("--keep", type=click.IntRange(min=0), default=None, help="gc: how many of the newest stay beside the live one (3)")
 @click.option("--yes", is_flag=True, help="gc: do it; without it the plan is shown and nothing is removed")
 @click.option("--other-settings", is_flag=True, help="promote, rollback: also a version of another embedder, splitter or engine")
-@click.option("--accept", is_flag=True, help="promote, rollback: also where that is a mass change of readers")
+@click.option("--accept", is_flag=True, help="also a mass change of readers, and for promote: what is gone")
 @click.option("--embedder", "embedders", multiple=True, metavar="USE[:MODEL]", help="tune: a further embedder to try; may be repeated")
 @click.option("--reranker", "rerankers", multiple=True, metavar="USE[:MODEL]", help="tune: a further reranker to try; may be repeated")
 @click.option("--tokens", "most_tokens", type=click.IntRange(min=1), help="tune: tokens shown to a question, on average at most")
@@ -52,7 +52,7 @@ def command(
     verify [A]       compare A (or the live one) with the ledger, the documents and what is stored
     diff A [B]       documents and chunks that B (or the live one) has and A has not, and the reverse
     promote A        make A live, if it is whole and of the project's embedder and splitter
-    rollback         go back to the version that was live before
+    rollback         go back to the version that was live before, without documents that are gone
     gc               show what may be removed; with --yes, remove it
     tune             look for a better way to split and search, on the dev and training questions
     """  # noqa: D301

@@ -46,7 +46,5 @@ def print_decision(project: Project, decision: Decision) -> None:
         say(f"  how sure: {decision.sure}")
     for reason in decision.reasons:
         say(f"  - {reason}")
-    if decision.questions_needed and not any("further questions" in reason for reason in decision.reasons):
-        say(f"  - about {decision.questions_needed} further questions would settle it")
     for path in sorted((project.folder / "decisions").glob(decision.id.removeprefix("decision:") + ".*")):
         say(f"  {path}")

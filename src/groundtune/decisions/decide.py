@@ -124,10 +124,10 @@ def _reasons(
 
 
 def _failing(chosen: Chosen, measured: Measured, primary: str) -> list[str]:
-    """Return which gates the other arms miss; arms that miss just the same one are in one sentence."""
+    """Return which gates the other arms miss; arms that miss just the same ones are in one sentence."""
     together: dict[tuple[Gate, ...] | str, list[str]] = {}
     for name, gates in chosen.failing.items():
-        alone = len(gates) != 1 or measured.mean(primary, name).value is None
+        alone = not gates or measured.mean(primary, name).value is None
         together.setdefault(name if alone else gates, []).append(name)
     said = []
     for names in together.values():

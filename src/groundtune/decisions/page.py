@@ -91,7 +91,7 @@ def _header(decision: Decision, evidence: Evidence) -> str:
 
 def _minute(decision: Decision) -> str:
     return (
-        '<section><h2>In one minute</h2><div class="columns"><div>'
+        '<section class="minute"><h2>In one minute</h2><div class="columns"><div>'
         f"<h3>Why</h3>{_list(decision.reasons, 'No reason was recorded.')}</div><div>"
         f"<h3>What would flip it</h3>{_list(decision.flips, 'Nothing was named.')}"
         f"<h3>Assumed</h3>{_list(decision.assumptions, 'Nothing.')}"

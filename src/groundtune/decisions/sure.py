@@ -57,6 +57,9 @@ def _of_lead(chosen: Chosen, choice: str, measured: Measured, rubric: Rubric) ->
         return f"Sure that it and {rival} differ in {rubric.primary} by less than matters ({rubric.smallest_gain:g}): {shown}."
     simpler = chosen.passing.index(choice) < chosen.passing.index(rival)
     why = "it is taken as the simpler one" if simpler else f"another arm beats {rival}"
+    if lead.value < 0 and lead.p_holm is not None and lead.p_holm < rubric.alpha:
+        turned = f"{worded(measured.lead(rubric.primary, rival, choice))}, Holm-adjusted {chance(lead.p_holm)}"
+        return f"Sure that {rival} is ahead of it in {rubric.primary}, not that it is by {rubric.smallest_gain:g}: {turned}; {why}."
     return f"Not sure which of it and {rival} is ahead in {rubric.primary}, by {shown}; {why}."
 
 

@@ -157,8 +157,8 @@ def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
             catalogue.forget_source(name)
 
 
-def gone_first(origins: Sequence[Origin], catalogue: Catalogue, looked: Looked | None = None) -> dict[str, Document] | None:
-    """Return what the catalogue serves, less what the sources do not list any more: found by listing alone, before anything is read.
+def gone_first(origins: Sequence[Origin], catalogue: Catalogue, looked: Looked | None = None) -> set[str] | None:
+    """Return the ids of the documents in the catalogue, less what the sources do not list any more: by listing alone, nothing is read.
 
     ``None`` where nothing is gone. A source that is not listed loses nothing; why it is not is told by the survey that follows.
     """
@@ -170,7 +170,7 @@ def gone_first(origins: Sequence[Origin], catalogue: Catalogue, looked: Looked |
     if not any(gone.values()) and not catalogue.sources().keys() - gone.keys():
         return None
     return {
-        document.id: _defaulted(document, origin.policy)
+        document.id
         for origin in origins
         for name, known in catalogue.known(origin.name).items()
         if name not in gone[origin.name]

@@ -75,7 +75,7 @@ def load(path: Path, raw: bytes) -> Loaded:
         text=writer.text,
         places=writer.places,
         metadata=metadata,
-        parts=tuple(_unlike(attached)),
+        parts=tuple(unlike(attached)),
         parts_name_readers=False,
         unread=tuple(unread),
     )
@@ -121,12 +121,12 @@ def _walk(
     elif kind == "message/rfc822":
         held = part.get_payload()
         if isinstance(held, list) and held and isinstance(held[0], Message):
-            attached.append((_shown(name, f"message {number}.eml", ".eml"), held[0].as_bytes()))
+            attached.append((shown(name, f"message {number}.eml", ".eml"), held[0].as_bytes()))
     elif kind.startswith("image/") and not part.is_attachment() and (part["Content-ID"] or part.get_content_disposition() == "inline"):
         return
     else:
         data = part.get_payload(decode=True)
-        attached.append((_shown(name, f"part {number}.{part.get_content_subtype()}"), data if isinstance(data, bytes) else b""))
+        attached.append((shown(name, f"part {number}.{part.get_content_subtype()}"), data if isinstance(data, bytes) else b""))
 
 
 def _chosen(forms: Sequence[MIMEPart]) -> MIMEPart | None:
@@ -159,14 +159,14 @@ def _header(message: EmailMessage, name: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in value)
 
 
-def _shown(name: str, fallback: str, suffix: str = "") -> str:
+def shown(name: str, fallback: str, suffix: str = "") -> str:
     """Return an attachment's name without a path or anything that cannot be shown, with the suffix it must have."""
-    shown = "".join(letter if letter.isprintable() and letter != "/" else "_" for letter in name).lstrip(".")[:200] or fallback
-    return shown if not suffix or shown.lower().endswith(suffix) else shown + suffix
+    plain = "".join(letter if letter.isprintable() and letter != "/" else "_" for letter in name).lstrip(".")[:200] or fallback
+    return plain if not suffix or plain.lower().endswith(suffix) else plain + suffix
 
 
-def _unlike(attached: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Return attachments with names that differ: the second ``a.pdf`` is ``2 a.pdf``."""
+def unlike(attached: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return files with names that differ: the second ``a.pdf`` is ``2 a.pdf``."""
     seen: dict[str, int] = {}
     named = []
     for name, data in attached:

@@ -100,7 +100,7 @@ def change_of(origin: Origin, name: str, item: Item, sidecar: Item | None, befor
             return _as_before(full, known, ask.drop, stored=(known.stamp, known.state) == (before.stamp, before.state))
         documents, problems = made(full, raw, weighed, item.shown)
     except SourceError as error:
-        return _not_fetched(full, item, origin, name, before, error)
+        return _not_fetched(full, origin, name, before, error)
     except GroundtuneError as error:
         return _failed(full, origin, name, before, error, ask)
     except Exception as error:
@@ -157,7 +157,7 @@ def _as_before(full: str, known: Known, drop: frozenset[str], *, stored: bool = 
     return Change(name=full, kind="failed" if known.state == "failed" else "unchanged", known=known, problems=problems, stored=stored)
 
 
-def _not_fetched(full: str, item: Item, origin: Origin, name: str, before: Known | None, error: GroundtuneError) -> Change:
+def _not_fetched(full: str, origin: Origin, name: str, before: Known | None, error: GroundtuneError) -> Change:
     """Keep an item as it was: it is there, but cannot be fetched now."""
     reasons = (reason_of(error),)
     if before is None:

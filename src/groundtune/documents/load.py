@@ -40,12 +40,12 @@ MOST_UNPACKED = 1_000_000_000
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Of what has pictures in it, or is packed; a text is read whole, and one of forty megabytes is a dump.
 MOST_BYTES_PACKED = 200_000_000
-_PACKED = frozenset({"pdf", "docx", "pptx", "sheet", "epub", "eml", "zip"})
+_PACKED = frozenset({"pdf", "docx", "pptx", "sheet", "epub", "eml", "mbox", "zip"})
 LOADERS = {
     ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".xhtml": "html", ".txt": "text", ".pdf": "pdf",
     ".docx": "docx", ".docm": "docx", ".pptx": "pptx", ".pptm": "pptx", ".xlsx": "sheet", ".xlsm": "sheet", ".xlsb": "sheet",
-    ".xls": "sheet", ".ods": "sheet", ".csv": "csv", ".tsv": "csv", ".eml": "eml", ".epub": "epub", ".json": "json", ".jsonl": "jsonl",
-    ".ndjson": "jsonl", ".zip": "zip", **{f".{suffix}": "code" for suffix in LANGUAGES},
+    ".xls": "sheet", ".ods": "sheet", ".csv": "csv", ".tsv": "csv", ".eml": "eml", ".mbox": "mbox", ".epub": "epub", ".json": "json",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".zip": "zip", **{f".{suffix}": "code" for suffix in LANGUAGES},
 }  # fmt: skip
 
 
@@ -53,7 +53,7 @@ LOADERS = {
 _SAVED_AS = {
     **dict.fromkeys((".doc", ".dot", ".rtf", ".odt", ".pages", ".wpd"), ".docx"),
     **dict.fromkeys((".ppt", ".pps", ".odp", ".key"), ".pptx"),
-    **dict.fromkeys((".numbers", ".xlw"), ".xlsx"), **dict.fromkeys((".msg", ".mbox", ".pst"), ".eml"),
+    **dict.fromkeys((".numbers", ".xlw"), ".xlsx"), **dict.fromkeys((".msg", ".pst"), ".eml"),
     **dict.fromkeys((".mobi", ".azw3", ".fb2"), ".epub"), **dict.fromkeys((".ps", ".eps", ".djvu", ".xps", ".vsd", ".vsdx"), ".pdf"),
     **dict.fromkeys((".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz"), ".zip"),
 }  # fmt: skip

@@ -40,7 +40,7 @@ _WANTED = {
     "epub": frozenset({"zip"}),
     "zip": frozenset({"zip"}),
 }
-_TEXT = frozenset({"markdown", "html", "text", "csv", "json", "jsonl", "code", "eml"})
+_TEXT = frozenset({"markdown", "html", "text", "csv", "json", "jsonl", "code", "eml", "mbox"})
 
 
 def kind_of(raw: bytes) -> str:

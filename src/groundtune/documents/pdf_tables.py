@@ -10,7 +10,6 @@ import io
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,22 +44,26 @@ def find(raw: bytes, pages: Sequence[int], *, until: float) -> tuple[dict[int, l
     except ModuleNotFoundError:
         return {}, ""
     found: dict[int, list[Table]] = {}
+    lost: list[int] = []
     try:
         opened = pdfplumber.open(io.BytesIO(raw), pages=list(pages))
     except MemoryError:
         raise
-    except Exception:
+    except Exception as error:
         # It is a second opinion on a file that was read already; what it cannot open has its text without tables.
-        return {}, "the tables in it were read as lines of text: their finder cannot open the file"
+        return {}, f"the tables in it were read as lines of text: their finder cannot open the file ({type(error).__name__}: {error})"
     with opened:
         for page in opened.pages:
             if time.monotonic() > until:
                 return found, f"tables from page {page.page_number} on were read as lines of text: there was no time for more"
-            with suppress(ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError):
+            try:
                 tables = [_table(page, item) for item in page.find_tables()]
                 found[page.page_number] = [item for item in tables if len(item.rows) > 1 and len(item.rows[0]) > 1]
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError):
+                lost.append(page.page_number)
             page.close()
-    return found, ""
+    shown = ", ".join(map(str, lost))
+    return found, f"the tables on page {shown} were read as lines of text: their finder fails there" if lost else ""
 
 
 def _table(page: Any, item: Any) -> Table:

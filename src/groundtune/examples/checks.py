@@ -13,6 +13,7 @@ from groundtune.errors import ExampleError
 from groundtune.examples import leaks
 from groundtune.examples.audit import audit as lean_of
 from groundtune.examples.findings import Case, Finding, readable, shown
+from groundtune.examples.load import UNSUPPORTED
 from groundtune.examples.personal import look
 from groundtune.examples.rows import hash_of
 from groundtune.examples.support import facts, missing_numbers, shared
@@ -22,7 +23,7 @@ SAMPLES = 5
 LITTLE = 0.34  # share of an answer's facts that its documents hold, below which it is called unsupported
 LEAST_FACTS = 4
 RARE = 5
-REFUSED = ("refuse", "out_of_scope", "adversarial", "forbidden")
+REFUSED = (*UNSUPPORTED, "forbidden")
 
 Near = Callable[[Mapping[str, str]], Sequence[Sequence[str]]]
 

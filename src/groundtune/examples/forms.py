@@ -5,6 +5,7 @@ prompt-completion   {"prompt": "…", "completion": "…"}
 alpaca              {"instruction": "…", "input": "…", "output": "…"}
 sharegpt            {"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}]}
 preference          {"prompt": …, "chosen": …, "rejected": …}, or OpenAI's preferred_output and non_preferred_output
+rating              {"prompt": …, "completion": …, "label": true}, or this project's own: {"question": …, "reply": …, "desirable": true}
 csv                 columns named as the fields of a row: question, answer or reply.NAME, and any other
 answers             what this project's arms answered, as groundtune ask --json prints it
 rows                this project's own form
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-FORMS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "csv", "answers", "rows")
+FORMS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "rating", "csv", "answers", "rows")
 ROLES = {
     "system": "system",
     "developer": "system",
@@ -38,7 +39,9 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a record says. ``reply`` is set where it came as an object, else ``answer`` is text; ``rejected`` makes it a preference.
+    """What a record says. ``reply`` is set where it came as an object, else ``answer`` is text.
+
+    ``rejected`` makes it a preference pair, and ``desirable`` a rating.
 
     ``own`` holds fields of a row that the record brings itself; ``doubt`` says why somebody should look at it.
     """
@@ -47,6 +50,7 @@ class Taken:
     answer: str = ""
     reply: Mapping[str, Any] | None = None
     rejected: str | Mapping[str, Any] | None = None
+    desirable: bool | None = None
     system: str = ""
     own: Mapping[str, Any] = field(default_factory=dict)
     doubt: str = ""
@@ -59,6 +63,7 @@ def form_of(value: Mapping[str, Any]) -> str | None:
     """Return which form a record has, by its keys, or ``None``. A row of a table is told by its file, not by this."""
     signs: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("answers", ("question", "arm", "said")),
+        ("rating", ("question", "reply", "desirable")),
         ("rows", ("question", "reply")),
         ("preference", ("chosen", "rejected")),
         ("preference", ("preferred_output", "non_preferred_output")),
@@ -67,6 +72,9 @@ def form_of(value: Mapping[str, Any]) -> str | None:
         ("alpaca", ("instruction", "output")),
         ("prompt-completion", ("prompt", "completion")),
     )
+    # A label that is a word is a class, and the record an example of it.
+    if isinstance(value.get("label"), bool) and "prompt" in value and "completion" in value:
+        return "rating"
     return next((form for form, keys in signs if all(key in value for key in keys)), None)
 
 
@@ -149,6 +157,23 @@ def _prompt_completion(value: Mapping[str, Any]) -> Taken:
         [taken] = _conversation(_turns([*value["prompt"], *value["completion"]]), "refuse")
         return taken
     return Taken(question=_text(value, "prompt"), answer=_text(value, "completion").strip())
+
+
+def _rating(value: Mapping[str, Any]) -> Taken:
+    """Take a reply that was rated by itself: TRL's unpaired preferences, or a rating as it is kept here."""
+    name = "label" if "label" in value else "desirable"
+    desirable = value.get(name)
+    # 1 and 0 are no answers: a column of numbers may mean stars, or places.
+    if not isinstance(desirable, bool):
+        raise Unfit(f"{name} is {'missing' if desirable is None else repr(desirable)}; expected true or false")
+    own = {key: value[key] for key in ("id", "source") if isinstance(value.get(key), str)}
+    if "prompt" not in value:
+        own |= {"asker": value["as"]} if isinstance(value.get("as"), str) else {}
+        reply = value.get("reply")
+        said = {"reply": reply} if isinstance(reply, dict) and reply else {"answer": _text(value, "reply")}
+        return Taken(question=_text(value, "question"), desirable=desirable, own=own, **said)
+    taken = _prompt_completion(value)
+    return Taken(question=taken.question, answer=taken.answer, system=taken.system, desirable=desirable, own=own)
 
 
 def _alpaca(value: Mapping[str, Any]) -> Taken:
@@ -270,6 +295,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Taken]] = {
     "prompt-completion": _prompt_completion,
     "alpaca": _alpaca,
     "preference": _preference,
+    "rating": _rating,
     "answers": _answer_log,
     "rows": _row,
 }

@@ -18,7 +18,7 @@ from typing import Any
 
 from groundtune.access.filter import allowed
 from groundtune.errors import ExampleError, UnknownName
-from groundtune.examples import leaks, preferences
+from groundtune.examples import leaks, preferences, ratings
 from groundtune.examples.forms import FORMS, Taken, Unfit, form_of, take
 from groundtune.examples.load import Checked
 from groundtune.examples.quotes import locate
@@ -57,11 +57,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """New rows and pairs, how many have which status, how many were there already, and what could not be taken."""
+    """New rows, pairs and ratings, how many have which status, how many were there already, and what could not be taken."""
 
     form: str
     rows: tuple[Mapping[str, Any], ...]
     pairs: tuple[Mapping[str, Any], ...]
+    ratings: tuple[Mapping[str, Any], ...]
     counts: Mapping[str, int]
     present: int
     problems: tuple[ExampleError, ...]
@@ -69,9 +70,10 @@ class Taking:
 
 
 def taken(path: Path, wish: Wish, house: House, present: Sequence[Mapping[str, Any]]) -> Taking:
-    """Read a file into rows. ``present`` are the rows and pairs that there are. Raises ``UnknownName`` for a form or asker nobody knows.
+    """Read a file into rows. ``present`` are the rows, pairs and ratings that there are.
 
-    Raises ``ExampleError`` when the file holds no record at all, or none in a form that is known.
+    Raises ``UnknownName`` for a form or asker nobody knows, and ``ExampleError`` when the file holds no record at all, or none in a form
+    that is known.
     """
     if wish.form != "auto" and wish.form not in FORMS:
         raise UnknownName.of("form", wish.form, FORMS, f"type: groundtune examples import {path} --form {FORMS[0]}")
@@ -102,7 +104,8 @@ def taken(path: Path, wish: Wish, house: House, present: Sequence[Mapping[str, A
         form=form,
         rows=tuple(work.rows),
         pairs=tuple(work.pairs),
-        counts=dict(Counter(str(row["status"]) for row in (*work.rows, *work.pairs))),
+        ratings=tuple(work.ratings),
+        counts=dict(Counter(str(row["status"]) for row in (*work.rows, *work.pairs, *work.ratings))),
         present=work.present,
         problems=tuple(problems),
         notes=tuple(work.notes()),
@@ -125,6 +128,7 @@ class _Intake:
         self.path, self.form, self.wish, self.house = path, form, wish, house
         self.rows: list[dict[str, Any]] = []
         self.pairs: list[dict[str, Any]] = []
+        self.ratings: list[dict[str, Any]] = []
         self.present = 0
         self._ids = {str(row.get("id")) for row in present}
         self._known = {_identity(row) for row in present}
@@ -136,15 +140,18 @@ class _Intake:
         self._stem = re.sub(r"[^a-z0-9]+", "-", path.stem.casefold()).strip("-") or "row"
 
     def add(self, record: Record, part: Taken) -> None:
-        """Add what a record says as a row, or as a pair, unless it is there."""
+        """Add what a record says as a row, a pair or a rating, unless it is there."""
         if part.system:
             self._systems[part.system] += 1
         asker = part.own.get("asker") or self.wish.asker
         if part.rejected is not None:
             self._pair(record, part, asker)
             return
+        if part.desirable is not None:
+            self._rating(record, part, asker)
+            return
         doubts = [part.doubt] if part.doubt else []
-        reply = self._reply(part, doubts)
+        reply = self._reply(part)
         answer = answer_text(reply, self.house.answer_field)
         kind = part.own.get("kind") or ("refuse" if self.house.refuses(answer) else "answerable")
         row: dict[str, Any] = {
@@ -179,28 +186,38 @@ class _Intake:
         self._keep(self.rows, row, record, wrong, doubts)
 
     def _pair(self, record: Record, part: Taken, asker: Any) -> None:
-        row: dict[str, Any] = {
-            "id": str(part.own.get("id") or f"{self._stem}-{record.line:05d}"),
-            "question": part.question.strip(),
-            "as": asker,
+        row = self._begun(record, part, asker) | {
             "chosen": part.reply if part.reply is not None else self._side(part.answer),
             "rejected": self._side(part.rejected) if isinstance(part.rejected, str) else part.rejected,
         }
+        # The rejected one may break the schema: that can be why it was rejected.
+        self._judged(self.pairs, row, record, part, preferences.wrong_with(row), ("chosen", row["chosen"]))
+
+    def _rating(self, record: Record, part: Taken, asker: Any) -> None:
+        reply = part.reply if part.reply is not None else self._side(part.answer)
+        row = self._begun(record, part, asker) | {"reply": reply, "desirable": part.desirable}
+        self._judged(self.ratings, row, record, part, ratings.wrong_with(row), ("reply", reply) if part.desirable else None)
+
+    def _begun(self, record: Record, part: Taken, asker: Any) -> dict[str, Any]:
+        return {"id": str(part.own.get("id") or f"{self._stem}-{record.line:05d}"), "question": part.question.strip(), "as": asker}
+
+    def _judged(
+        self, kept: list[dict[str, Any]], row: dict[str, Any], record: Record, part: Taken, wrong: list[str], wanted: tuple[str, Any] | None
+    ) -> None:
+        """Keep a pair or a rating with all that is wrong with it; ``wanted`` is the reply that has to fit the schema."""
         if part.own.get("source"):
             row["source"] = part.own["source"]
-        wrong = preferences.wrong_with(row)
+        asker, source = row["as"], str(row.get("source", "")).removeprefix("document:")
         if isinstance(asker, str) and asker and asker not in self.house.principals:
             wrong.append(f"asker {asker!r} is no principal; known: {', '.join(sorted(self.house.principals))}")
-        source = str(row.get("source", "")).removeprefix("document:")
         if source and f"document:{source}" not in self.house.documents:
             wrong.append(f"source {source!r} is no document")
-        # The rejected one may break the schema: that can be why it was rejected.
-        if self.house.schema is not None:
-            wrong += [f"chosen: {text}" for text in check_reply(row["chosen"], self.house.schema)]
+        if wanted is not None and self.house.schema is not None:
+            wrong += [f"{wanted[0]}: {text}" for text in check_reply(wanted[1], self.house.schema)]
         held = self._held.get(tuple(leaks.words(row["question"])))
         if held:
             wrong.append(f"leak: its question is asked in {held}")
-        self._keep(self.pairs, row, record, wrong, [])
+        self._keep(kept, row, record, wrong, [])
 
     def _keep(self, kept: list[dict[str, Any]], row: dict[str, Any], record: Record, wrong: Sequence[str], doubts: Sequence[str]) -> None:
         identity = _identity(row)
@@ -230,7 +247,7 @@ class _Intake:
             return None
         return value if isinstance(value, dict) else None
 
-    def _reply(self, part: Taken, doubts: list[str]) -> dict[str, Any]:
+    def _reply(self, part: Taken) -> dict[str, Any]:
         if part.reply is not None:
             return dict(part.reply)
         if self.house.schema is not None and (found := self._object(part.answer)) is not None:
@@ -278,7 +295,7 @@ class _Intake:
 
 def _identity(row: Mapping[str, Any]) -> str:
     """Return what makes two records the same: what they say, whatever their id, place and status."""
-    said = {
-        key: value for key, value in content(row).items() if key in ("question", "asker", "as", "reply", "chosen", "rejected", "filter")
-    }
-    return fingerprint({key: value for key, value in said.items() if value})
+    telling = ("question", "asker", "as", "reply", "chosen", "rejected", "desirable", "filter")
+    # A reply that one rating wants and another does not is said twice, and for the audit to find.
+    said = {key: value for key, value in content(row).items() if key in telling and (value or key == "desirable")}
+    return fingerprint(said)

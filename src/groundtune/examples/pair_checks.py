@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from groundtune.access.filter import allowed
 from groundtune.errors import ExampleError
 from groundtune.examples import leaks
-from groundtune.examples.findings import Finding, shown
+from groundtune.examples.findings import Finding, Severity, shown
+from groundtune.examples.pairs import unfit
 from groundtune.examples.personal import look
 from groundtune.examples.rows import hash_of
-from groundtune.examples.schema import check as check_reply
 from groundtune.examples.support import answer_text
 from groundtune.types import Document, Example, Principal
 
@@ -57,11 +56,6 @@ class Judged:
         """The words of the question, whatever their case and marks."""
         return tuple(leaks.words(self.row["question"]))
 
-    @property
-    def source(self) -> str:
-        """The document that it names, less its prefix; empty where it names none."""
-        return str(self.row.get("source", "")).removeprefix("document:")
-
 
 def judged(row: Mapping[str, Any]) -> Judged:
     """Return a sound line of either kind as what is wanted and what is not."""
@@ -77,7 +71,8 @@ def check(what: str, file: str, rows: Sequence[Mapping[str, Any]], problems: Seq
     """
     used = [judged(row) for row in rows if row.get("status", "approved") in ("approved", "draft")]
     wrong = [(str(number), problem.message) for number, problem in enumerate(problems, start=1)]
-    wrong += [(item.id, text) for item in used for text in _wrong(item, place)]
+    # What was rejected may break the schema: that can be why.
+    wrong += [(item.id, text) for item in used for text in unfit(item.row, item.good, place.documents, place.principals, place.schema)]
     if wrong:
         yield _finding(what, "error", f"{len(wrong):,} things are wrong with the {what} in {file}", "mend these lines by hand", wrong)
     asked = leaks.asked_in({item.id: item.row["question"] for item in used}, place.held, near=place.near)
@@ -89,7 +84,7 @@ def check(what: str, file: str, rows: Sequence[Mapping[str, Any]], problems: Seq
             f"reject them, or reword one side: tuning refuses {what} whose questions are asked to compare arms",
             [(name, f"as {example.id} of {example.split}: {example.question}") for name, example in asked.items()],
         )
-    yield from _twice(what, used, place)
+    yield from _twice(what, used)
     yield from _at_odds(what, used, place)
     yield from _personal(what, used, place)
     moved = [(item.id, text) for item in used for text in _moved(item, place)]
@@ -103,30 +98,15 @@ def check(what: str, file: str, rows: Sequence[Mapping[str, Any]], problems: Seq
         )
 
 
-def _finding(kind: str, severity: str, says: str, do: str, found: Sequence[tuple[str, str]]) -> Finding:
+def _finding(kind: str, severity: Severity, says: str, do: str, found: Sequence[tuple[str, str]]) -> Finding:
     return Finding(
         kind=kind,
-        severity="error" if severity == "error" else "warning",
+        severity=severity,
         says=says,
         do=do,
         rows=tuple(dict.fromkeys(name for name, _ in found)),
         samples=tuple((name, shown(text)) for name, text in found[:SAMPLES]),
     )
-
-
-def _wrong(item: Judged, place: Place) -> Iterator[str]:
-    asker, source = item.row["as"], item.source
-    if asker not in place.principals:
-        yield f"asker {asker!r} is no principal"
-    if source and f"document:{source}" not in place.documents:
-        yield f"source {source!r} is no document"
-    elif source and asker in place.principals:
-        if not allowed(place.principals[asker]).permits(place.documents[f"document:{source}"].readers):
-            yield f"{asker} may not read {source}"
-    # What was rejected may break the schema: that can be why.
-    for reply in item.good if place.schema is not None else ():
-        if isinstance(reply, dict):
-            yield from (f"the better reply: {text}" for text in check_reply(reply, place.schema or {}))
 
 
 def _said(reply: Any, place: Place) -> str:
@@ -139,7 +119,7 @@ def _key(reply: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name, " ".join(leaks.words(str(value)))) for name, value in sorted(fields.items()))
 
 
-def _twice(what: str, used: Sequence[Judged], place: Place) -> Iterator[Finding]:
+def _twice(what: str, used: Sequence[Judged]) -> Iterator[Finding]:
     same: dict[Any, list[Judged]] = defaultdict(list)
     for item in used:
         same[item.asked, item.row["as"], tuple(map(_key, item.good)), tuple(map(_key, item.bad))].append(item)

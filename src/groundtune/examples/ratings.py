@@ -1,4 +1,4 @@
-"""Replies that were rated one by one: ``preferences.jsonl`` beside the examples, or a file of its own, one object a line.
+"""Replies that were rated one by one: ``ratings.jsonl`` beside the examples, or the file that a [tuning.*] table names; one object a line.
 
 {"id": "r-1", "question": "…", "as": "cust", "reply": {"answer": "…"}, "desirable": false, "status": "approved"}
 
@@ -45,7 +45,10 @@ def load(path: Path, statuses: Collection[Status] = preferences.APPROVED) -> tup
     Raises ``ExampleError`` for a missing file or one bad line, ``Problems`` for several, each naming its line.
     """
     if not path.is_file():
-        raise ExampleError(f"{path}: no such file", 'write it, or name it as preferences in its [tuning.*] table: preferences = "FILE"')
+        raise ExampleError(
+            f"{path}: no such file",
+            'write it, or name it as preferences in its [tuning.*] table: preferences = "FILE"',
+        )
     found, problems = read(path)
     preferences.raise_any(problems)
     return tuple(rating for rating in found if rating.status in statuses)
@@ -57,16 +60,17 @@ def read(path: Path) -> tuple[tuple[Rating, ...], tuple[ExampleError, ...]]:
     return tuple(
         Rating(reply=reply, desirable=desirable, **preferences.common(row))
         for row in good
-        for reply, desirable in ([(row["chosen"], True), (row["rejected"], False)] if _pair(row) else [(row["reply"], row["desirable"])])
+        for reply, desirable in ([(row["chosen"], True), (row["rejected"], False)] if is_pair(row) else [(row["reply"], row["desirable"])])
     ), problems
 
 
 def lines(path: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[ExampleError, ...]]:
     """Return the sound lines as they stand, rated replies and pairs, and what is wrong with the other lines."""
-    return preferences.sound(path, lambda row: (preferences.wrong_with if _pair(row) else wrong_with)(row), HINT)
+    return preferences.sound(path, lambda row: (preferences.wrong_with if is_pair(row) else wrong_with)(row), HINT)
 
 
-def _pair(row: Mapping[str, Any]) -> bool:
+def is_pair(row: Mapping[str, Any]) -> bool:
+    """Return whether a line is a preference pair, by its fields."""
     return "chosen" in row or "rejected" in row
 
 

@@ -64,7 +64,7 @@ def _array(path: Path, text: str, problems: list[ExampleError]) -> Iterator[Reco
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            problems.append(ExampleError(f"{path}:{line}: {why_no_json(error, line)}; what follows was not read", HINT))
+            problems.append(ExampleError(f"{path}:{line}: {why_no_json(error, by_line=True)}; what follows was not read", HINT))
             return
         yield from _storable(path, line, value, problems)
         at = _after_blanks(text, at)

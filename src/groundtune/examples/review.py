@@ -1,4 +1,4 @@
-"""Rows → a person's decision, one key each: approve, reject, quarantine, skip, edit, undo, stop.
+"""Rows, pairs and ratings → a person's decision, one key each: approve, reject, quarantine, skip, edit, undo, stop.
 
 Each decision is on disk before the next row is shown, with who made it and when, so a killed review goes on at the row where it was. The
 text of a row is shown without control characters: it was written by others, and a terminal obeys them.
@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from groundtune.errors import StateError
 from groundtune.examples.card import card_of
@@ -23,7 +23,7 @@ from groundtune.types import Document, Principal
 
 DECISIONS = {"a": "approved", "r": "rejected", "q": "quarantined"}
 REASONS = ("wrong", "not in the document", "tone or form", "personal data", "asked before", "unclear question")
-KEYS = "a approve  r reject  q quarantine  s skip  e edit  u undo  x stop"
+OTHER_KEYS = "r reject  q quarantine  s skip  e edit  u undo  x stop"
 
 
 class Terminal(Protocol):
@@ -47,9 +47,21 @@ class Terminal(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a key does: the status that comes of it, what stands against it, and how it is written, with a reason where one is asked for."""
+
+    status: str
+    do: Callable[[str], Stored]
+    wrong: Sequence[str] = ()
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What a review needs to know: the documents, the people, the reply schema, who reviews, and where decisions are reported to."""
 
+    keys: ClassVar[str] = f"a approve  {OTHER_KEYS}"
+    reasons: ClassVar[Sequence[str]] = REASONS
     documents: Mapping[str, Document]
     principals: Mapping[str, Principal]
     schema: Mapping[str, Any] | None
@@ -67,6 +79,32 @@ class Desk:
         elif isinstance(reply, dict) and self.answer_field not in reply:
             found.append(f"reply has no {self.answer_field!r}")
         return found
+
+    def lines(self, stored: Stored) -> tuple[Sequence[str], list[str]]:
+        """Return the facts of a row's first line, and the lines below it: what is asked and answered, where a document says so, doubts."""
+        made = card_of(stored.row, self.documents, self.answer_field)
+        lines = [f"Q  {made.question}" + (f"  {made.filter}" if made.filter else ""), f"A  {made.answer}"]
+        if made.others:
+            lines.append("   " + "  ".join(f"{name}: {value}" for name, value in made.others))
+        for item in made.evidence:
+            shown = f"…{item.before}»{item.quote}«{item.after}…" if item.found else f"NOT FOUND: {item.quote}"
+            lines.append(f"E  {item.document}: {shown}")
+        if made.readers is not None:
+            lines.append(f"E  no document; readers: {made.readers}")
+        return made.facts, lines + [f"!  {text}" for text in made.doubts]
+
+    def deed(self, key: str, stored: Stored) -> Deed | None:
+        """Return what a key decides on a row, or ``None`` where it decides nothing."""
+        if key == "a":
+            return Deed(status="approved", do=lambda _: self.decide(stored, "approved"), wrong=self.wrong(stored.row))
+        return self.refusal(key, stored)
+
+    def refusal(self, key: str, stored: Stored) -> Deed | None:
+        """Return what ``r`` and ``q`` do, whatever it is done to."""
+        if key not in ("r", "q"):
+            return None
+        status = DECISIONS[key]
+        return Deed(status=status, do=lambda reason: self.decide(stored, status, reason), asks=True)
 
     def decide(self, stored: Stored, status: str, reason: str = "") -> Stored:
         """Write a decision into the row's file, and report it. An approval notes what the documents were like."""
@@ -107,14 +145,14 @@ class Desk:
         return restored
 
 
-def review(rows: Sequence[Stored], desk: Desk, terminal: Terminal) -> dict[str, int]:
-    """Go through the rows until the last one or the key to stop; return how many got which decision."""
+def review(rows: Sequence[tuple[Stored, Desk]], terminal: Terminal) -> dict[str, int]:
+    """Go through the rows, each with its desk, until the last one or the key to stop; return how many got which decision."""
     done: Counter[str] = Counter()
-    queue = list(rows)
+    queue = [stored for stored, _ in rows]
     past: list[tuple[int, Stored, Stored, str]] = []
     at = 0
     while at < len(queue):
-        stored = queue[at]
+        stored, desk = queue[at], rows[at][1]
         terminal.show(card(stored, desk, at + 1, len(queue), done))
         key = terminal.key().casefold()
         try:
@@ -124,21 +162,18 @@ def review(rows: Sequence[Stored], desk: Desk, terminal: Terminal) -> dict[str, 
                 at += 1
             elif key == "u" and past:
                 at, before, after, name = past.pop()
-                queue[at] = desk.undone(before, after)
+                queue[at] = rows[at][1].undone(before, after)
                 done[name] -= 1
             elif key == "e":
                 text = terminal.edit(json.dumps(content(stored.row), indent=2, ensure_ascii=False) + "\n")
                 if text is not None:
                     queue[at] = desk.edited(stored, text)
-            elif key in DECISIONS:
-                wrong = desk.wrong(stored.row) if key == "a" else []
-                if wrong:
-                    terminal.show([f"it cannot be approved: {clean('; '.join(wrong))}", "press e to edit it, or r to reject it"])
+            elif (deed := desk.deed(key, stored)) is not None:
+                if deed.wrong:
+                    terminal.show([f"it cannot be approved: {clean('; '.join(deed.wrong))}", "press e to edit it, or r to reject it"])
                     continue
-                status = DECISIONS[key]
-                reason = "" if key == "a" else _reason(terminal)
-                past.append((at, stored, desk.decide(stored, status, reason), status))
-                done[status] += 1
+                past.append((at, stored, deed.do(_reason(terminal, desk.reasons) if deed.asks else ""), deed.status))
+                done[deed.status] += 1
                 at += 1
         except StateError as error:
             terminal.show([clean(error.message), error.hint])
@@ -147,30 +182,20 @@ def review(rows: Sequence[Stored], desk: Desk, terminal: Terminal) -> dict[str, 
     return {name: count for name, count in done.items() if count}
 
 
-def _reason(terminal: Terminal) -> str:
-    terminal.show(["why: " + "  ".join(f"{number} {text}" for number, text in enumerate(REASONS, start=1)) + "  0 in your own words"])
+def _reason(terminal: Terminal, reasons: Sequence[str]) -> str:
+    terminal.show(["why: " + "  ".join(f"{number} {text}" for number, text in enumerate(reasons, start=1)) + "  0 in your own words"])
     key = terminal.key()
     if key == "0":
         return terminal.line("reason: ").strip()
-    return REASONS[int(key) - 1] if key.isascii() and key.isdigit() and 1 <= int(key) <= len(REASONS) else ""
+    return reasons[int(key) - 1] if key.isascii() and key.isdigit() and 1 <= int(key) <= len(reasons) else ""
 
 
 def card(stored: Stored, desk: Desk, number: int, of: int, done: Mapping[str, int]) -> list[str]:
-    """Return a row as lines to read in a few seconds: what is asked, what is answered, where the document says so, what is doubtful."""
-    made = card_of(stored.row, desk.documents, desk.answer_field)
+    """Return a row as lines to read in a few seconds, and the keys that decide."""
+    facts, lines = desk.lines(stored)
     tally = ", ".join(f"{count} {name}" for name, count in done.items() if count)
-    lines = ["", f"[{number}/{of}] {stored.id} · {' · '.join(made.facts)}" + (f"    ({tally})" if tally else "")]
-    lines.append(f"Q  {made.question}" + (f"  {made.filter}" if made.filter else ""))
-    lines.append(f"A  {made.answer}")
-    if made.others:
-        lines.append("   " + "  ".join(f"{name}: {value}" for name, value in made.others))
-    for item in made.evidence:
-        shown = f"…{item.before}»{item.quote}«{item.after}…" if item.found else f"NOT FOUND: {item.quote}"
-        lines.append(f"E  {item.document}: {shown}")
-    if made.readers is not None:
-        lines.append(f"E  no document; readers: {made.readers}")
-    lines += [f"!  {text}" for text in (*made.doubts, *desk.wrong(stored.row))]
-    return [*(clean(line) for line in lines), KEYS]
+    head = f"[{number}/{of}] {stored.id} · {' · '.join(facts)}" + (f"    ({tally})" if tally else "")
+    return [*(clean(line) for line in ["", head, *lines, *(f"!  {text}" for text in desk.wrong(stored.row))]), desk.keys]
 
 
 def clean(text: str) -> str:

@@ -115,15 +115,17 @@ class Live:
 
     def __init__(self, project: Project, limit: int | None) -> None:
         self._project, self._limit = project, limit
-        self._known = project.index.live()
-        self._search = project.retriever(limit)
+        # One value, so that no thread takes the search of one version for that of another.
+        self._opened = project.index.live(), project.retriever(limit)
 
     def __call__(self, question: str, principal: Principal, filter: Filter) -> tuple[Passage, ...]:
         """Return the passages that this principal may see now, best first."""
         live = self._project.index.live()
-        if live != self._known:
-            self._known, self._search = live, self._project.retriever(self._limit)
-        return self._search(question, principal, filter)
+        known, search = self._opened
+        if live != known:
+            search = self._project.retriever(self._limit)
+            self._opened = live, search
+        return search(question, principal, filter)
 
 
 def somebody(project: Project, principal: str | Principal) -> Principal:

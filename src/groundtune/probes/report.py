@@ -7,7 +7,7 @@ Report → estimates (``probed:leak`` of each arm), which gates of the rubric lo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -105,6 +105,12 @@ def estimates(report: Report | None, arms: Sequence[str], why: str) -> tuple[Est
             reason = why if report is None else report.not_run.get(name, "the probes did not measure it")
             made.append(_estimate(metric, name, count, reason))
     return tuple(made)
+
+
+def with_probed(estimates: Iterable[Estimate], probed: Sequence[Estimate]) -> tuple[Estimate, ...]:
+    """Return estimates with what was probed in the place of what no score was there for."""
+    counted = {(item.metric, item.arm) for item in probed}
+    return (*(item for item in estimates if (item.metric, item.arm) not in counted), *probed)
 
 
 def _estimate(metric: str, arm: str, count: Count | None, why: str) -> Estimate:

@@ -13,7 +13,6 @@ from groundtune.probes.report import ArmFound, Count, Latency, Report
 from groundtune.scores.probed import PROBED
 
 TITLE = "Probes"
-NEXT = "groundtune probe"
 _WILSON = "share (95 %, Wilson)"
 _MOST_SAID = 12
 _TAIL = 20  # answers from which on a 95th percentile is another one than the slowest
@@ -25,14 +24,13 @@ def section(report: Report | None, why: str, gates: Sequence[str]) -> Annex:
     if report is None:
         lost = f" The rubric asks for {' and '.join(asked)}: what was not measured does not pass." if asked else ""
         return Annex(title=TITLE, lines=(f"Not measured: {why}.{lost}",))
-    names = {name: why for name, why in report.not_run.items()}
     lines = [
         "On a copy of the project, with dev and training questions; the locked test set was not looked at."
         f" {report.questions} questions a probe, {report.seconds:.0f} s.",
         f"The rubric asks for {' and '.join(asked)}."
         if asked
         else "No gate of the rubric looks at a probe: these tables inform, and decide nothing.",
-        *(f"{name} was not probed: {reason}." for name, reason in names.items()),
+        *(f"{name} was not probed: {reason}." for name, reason in report.not_run.items()),
     ]
     return Annex(title=TITLE, lines=tuple(lines), grids=tuple(grids(report)))
 
@@ -68,7 +66,7 @@ def _freshness(report: Report, quoted: bool) -> list[Grid]:
     ]
     if report.facts:
         values = ("old", "new") if quoted else ()
-        changed = tuple((name, *((old, new) if quoted else ()), files, str(rows_)) for name, old, new, files, rows_ in report.facts)
+        changed = tuple((name, *((old, new) if quoted else ()), files, str(count)) for name, old, new, files, count in report.facts)
         note = "" if quoted else f"What they said before and after is in {_place(report)}: not every reader of this page may read it."
         head = ("row", *values, "changed in", "training rows on it")
         told.append(Grid(title="The facts that were changed", head=head, rows=changed, note=note))
@@ -124,8 +122,15 @@ def _load(report: Report) -> Grid:
         title="Load: several ask at the same time",
         head=("arm", *(f"{size} at a time" for size in callers), "answers that failed"),
         rows=tuple(rows),
-        note=_joined(report, "load", True),
+        note=" ".join(filter(None, [_joined(report, "load", True), _how_to_fill(report, callers)])),
     )
+
+
+def _how_to_fill(report: Report, callers: Sequence[int]) -> str:
+    """Return how the numbers of callers are measured that had too few questions; empty where none is missing."""
+    measured = [{item.callers for item in arm.load if item.seconds or item.failed} for arm in report.arms]
+    missing = any(found < set(callers) for found in measured)
+    return "With fill = true in [probes], further dev questions are asked, as far as there are any, until there are enough." * missing
 
 
 def _latency(found: Latency | None) -> str:
@@ -141,10 +146,7 @@ def _latency(found: Latency | None) -> str:
 
 
 def _told(arm: ArmFound, name: str) -> str:
-    return _told_of(arm.counts.get(name, Count()))
-
-
-def _told_of(count: Count) -> str:
+    count = arm.counts.get(name, Count())
     return count.told() + (f", {count.failed} without an answer" if count.failed else "")
 
 

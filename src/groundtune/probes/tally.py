@@ -5,7 +5,7 @@ A failed answer says nothing: it is in ``n``, is no hit, and is counted as faile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from groundtune.probes.facts import Fact, facts_in, said
 from groundtune.probes.payloads import Planted, copied, obeyed
@@ -77,14 +77,16 @@ def _telling(fact: Fact) -> bool:
     return fact.kind == "code" or (fact.kind == "amount" and digits >= _DIGITS) or (fact.kind == "date" and digits > _DIGITS + 1)
 
 
-def remembered(asked: Sequence[tuple[Fact | None, Answer]], forgotten: str, others: Mapping[str, str]) -> tuple[Count, list[str]]:
-    """Return how many answers still say what only the forgotten text said: its own fact, or eight words in a row; and what they say."""
-    kept = Shingles(others)
+def remembered(asked: Sequence[tuple[Fact | None, Answer]], forgotten: str, others: Shingles) -> tuple[Count, list[str]]:
+    """Return how many answers still say what only the forgotten text said: its own fact, or eight words in a row; and what they say.
+
+    ``others`` are the texts of all other documents.
+    """
     own = runs(forgotten)
     found = []
     for fact, answer in asked:
         text = shown(answer)
-        elsewhere = {run for run, _ in kept.holders(text)}
+        elsewhere = {run for run, _ in others.holders(text)}
         again = sorted(run for run in runs(text) & own if run not in elsewhere and run not in runs(answer.question))
         if fact is not None and said(text, fact.kind, fact.old):
             found.append(f"{answer.example_id}: says {fact.old!r}")

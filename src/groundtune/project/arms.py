@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import Block, Shot, corpus_of, render, reply_text
+from groundtune.answers.prompt import Block, Shot, corpus_of, prompt_hash, render, reply_text
 from groundtune.answers.respond import House, Retrieve, Tools
 from groundtune.errors import StateError, UnknownName
 from groundtune.models.chat import Chat
@@ -28,6 +28,11 @@ def arm_named(settings: Settings, name: str) -> Arm:
             return arm_of(table)
     known = [table.name for table in settings.arms]
     raise UnknownName.of("arm", name, known, f"name one of these, as in: groundtune ask --arm {known[0]} QUESTION")
+
+
+def prompt_now(settings: Settings) -> str:
+    """Return the hash of the prompt that the project uses now, as ``house_of`` has it; no document is read for it."""
+    return prompt_hash(settings.answers.instructions.strip(), tell_conflicts=settings.answers.tell_conflicts)
 
 
 def house_of(settings: Settings, content: Content) -> House:
@@ -78,7 +83,7 @@ def tools_for(
         retrieve=retrieve if arm.retrieves else None,
         adapter=adapter,
         shots=shots_for(arm, content, house),
-        corpus=_corpus(content) if arm.whole_corpus else None,
+        corpus=corpus_for(content) if arm.whole_corpus else None,
     )
 
 
@@ -131,7 +136,9 @@ def _evidence(example: Example, content: Content) -> tuple[Block, ...]:
     )
 
 
-def _corpus(content: Content) -> Callable[[Principal], tuple[Block, ...]]:
+def corpus_for(content: Content) -> Callable[[Principal], tuple[Block, ...]]:
+    """Return what gives somebody all that they may read, for prompts with the whole corpus; each is put together once."""
+
     @lru_cache(maxsize=64)
     def readable(asker: Principal) -> tuple[Block, ...]:
         may = allowed(asker)
@@ -140,7 +147,7 @@ def _corpus(content: Content) -> Callable[[Principal], tuple[Block, ...]]:
     return readable
 
 
-def why_not_run(arm: Arm, tools: Tools, askers: Sequence[Principal]) -> str | None:
+def why_not_run(tools: Tools, askers: Sequence[Principal]) -> str | None:
     """Return why an arm cannot run here, or ``None``: a whole corpus that does not fit the model's context with room for the answer."""
     if tools.corpus is None:
         return None

@@ -48,7 +48,7 @@ def ask(
         versions=project.models.serving(arm.adapter) if arm.adapter else {},
     )
     tools = with_switches(project, arm, tools)
-    reason = why_not_run(arm, tools, [asker])
+    reason = why_not_run(tools, [asker])
     if reason:
         raise StateError(f"arm {arm.name!r} cannot run: {reason}", "ask another arm, for example: groundtune ask --arm rag")
     [(_, [(_, answer)])] = list(respond(arm, [Ask(question=question, asker=asker, filter=filter, history=before)], tools))

@@ -208,7 +208,12 @@ def _tuning_seconds(project: Project, arms: Sequence[Arm], adapters: Mapping[str
 
 
 def beside(
-    project: Project, chosen: Chosen, estimates: Sequence[Estimate], inputs: Mapping[str, str], not_run: Mapping[str, str]
+    project: Project,
+    chosen: Chosen,
+    rubric: Rubric,
+    estimates: Sequence[Estimate],
+    inputs: Mapping[str, str],
+    not_run: Mapping[str, str],
 ) -> tuple[tuple[Annex, ...], tuple[Told, ...]]:
     """Return the sections of a decision, and the sentences of them that are told first.
 
@@ -223,7 +228,6 @@ def beside(
     if needs.model_fields_set or measured:
         advised = advice(project)
         found.append(needs_section.section(needs, advised, project.settings.project.owner, approach_of(shipped) if shipped else None))
-        rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
         if shipped and (against_it := against(advised, shipped, Measured(estimates), rubric)):
             said.append(against_it)
     found += [audit_section.section(item) for item in measured]

@@ -106,7 +106,7 @@ def _tools(project: Project, arm: Arm, examples: Sequence[Example]) -> Tools:
         retrieve=project.retriever() if arm.retrieves else None,
         versions=project.versions() if arm.adapter else {},
     )
-    reason = why_not_run(arm, tools, [content.principals[example.asker] for example in examples])
+    reason = why_not_run(tools, [content.principals[example.asker] for example in examples])
     if reason:
         raise StateError(f"arm {arm.name!r} cannot run: {reason}", "calibrate another arm, for example: groundtune calibrate --arm rag")
     # A judge without a threshold only notes the signals.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from groundtune.errors import ConfigError, GroundtuneError, StateError
+from groundtune.examples.load import UNSUPPORTED
 from groundtune.project import check_models, measure
 from groundtune.project import content as contents
 from groundtune.project.estimate import Line, estimate
@@ -102,7 +103,7 @@ def missing(content: contents.Content, examples: Sequence[Example]) -> list[str]
     everyone = [allowed(principal) for principal in content.principals.values()]
     if "forbidden" not in kinds and any(not may.permits(item.readers) for may in everyone for item in content.documents.values()):
         found.append("no question on what its asker may not read (kind forbidden)")
-    if not kinds & {"refuse", "out_of_scope", "adversarial"}:
+    if kinds.isdisjoint(UNSUPPORTED):
         found.append("no question that no document answers (kind refuse)")
     unmarked = [kind for kind in ("out_of_scope", "adversarial") if kind not in kinds]
     if unmarked:

@@ -14,7 +14,7 @@ from groundtune import plugins
 from groundtune.errors import GroundtuneError, UnknownName, WeightsError
 from groundtune.tables import Settings
 
-REMOTE = ("endpoint", "cohere")
+REMOTE = ("endpoint", "cohere")  # plug-ins that ask a server, which may bill tokens
 
 
 def problems(settings: Settings) -> list[GroundtuneError]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.access.filter import allowed
 from groundtune.answers.respond import Ask
 from groundtune.errors import GroundtuneError, HalfWritten, StateError, UnknownMetric, UnknownName
-from groundtune.files import file_sha256, fingerprint
+from groundtune.files import fingerprint, known_sha256
 from groundtune.models.chat import Request
 from groundtune.project import measure
 from groundtune.project.arms import arm_of, tools_for
@@ -93,13 +93,14 @@ def plan(project: Project, version: ModelVersion, live: ModelVersion | None, arm
         )
     settings = project.settings
     wanted = _wanted(project)
-    if gate_of_task(project) is None:
+    gated = gate_of_task(project) is not None
+    if not gated:
         notes.append(f"{settings.rubric.primary} is not measured here, so no gate stands on the task; write one on a metric that is")
     inputs = {
         # What was compared before metrics on demand could be gated keeps its key.
         **({"metrics": fingerprint(wanted, measure.inputs(settings))} if wanted else {}),
         **({"tasks": fingerprint(_task_files(project))} if settings.models.tasks else {}),
-        **({"primary": "not measured here"} if gate_of_task(project) is None else {}),
+        **({} if gated else {"primary": "not measured here"}),
         **({"begun from": _begun(project, version)} if version.started_from is not None else {}),
         "version": version.id,
         "weights": _weights(project, version),
@@ -191,7 +192,7 @@ def _weights(project: Project, version: ModelVersion) -> str:
     held = weights_in(folder)
     if held is None:
         raise HalfWritten(f"{folder}: holds no weights", "see what there is: groundtune models list")
-    return fingerprint(file_sha256(held), [file_sha256(path) for name in LAID if (path := folder / name).is_file()])
+    return fingerprint(known_sha256(held), [known_sha256(path) for name in LAID if (path := folder / name).is_file()])
 
 
 def _folder(project: Project, version: ModelVersion) -> Path:
@@ -388,7 +389,7 @@ def _tasks_folder(project: Project) -> Path | None:
 def _task_files(project: Project) -> dict[str, str]:
     """Return the hash of each task file: other items are other evidence."""
     folder = _tasks_folder(project)
-    return {} if folder is None else {str(p.relative_to(folder)): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {} if folder is None else {str(p.relative_to(folder)): known_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _once(project: Project, step: str, key: Sequence[Any], measure: Callable[[], dict[str, Any]]) -> tuple[list[Score], list[Any]]:

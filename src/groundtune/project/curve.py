@@ -76,7 +76,7 @@ def plan(project: Project, name: str, *, metric: str | None = None, arm: str | N
             "name another: groundtune examples curve --adapter NAME --metric token_f1",
         )
     whole = tune.job_for(project, name)
-    own = [row for row in whole.rows.rows if not row.example_id.startswith((GENERAL, canary.PREFIX))]
+    own = _own(whole.rows)
     sizes = [round(len(own) * share) for share in SHARES]
     if sizes[0] < 1 or len(set(sizes)) < len(sizes):
         raise NothingToLearn(
@@ -96,13 +96,18 @@ def part_of(rows: TrainSet, size: int, seed: int) -> TrainSet:
 
     Its readers are those of all the rows: who may not be answered by the whole is not answered by a part of it.
     """
-    own = [place for place, row in enumerate(rows.rows) if not row.example_id.startswith((GENERAL, canary.PREFIX))]
-    others = [place for place in range(len(rows.rows)) if place not in set(own)]
+    own = _own(rows)
+    others = sorted(set(range(len(rows.rows))) - set(own))
     random.Random(f"{seed}:curve").shuffle(own)  # noqa: S311
     taken = {*own[:size], *others[: round(len(others) * size / len(own))]}
     kept = tuple(row for place, row in enumerate(rows.rows) if place in taken)
     left_out = {**rows.left_out, "left out for the learning curve": len(rows.rows) - len(kept)}
     return replace(rows, rows=kept, left_out=left_out, document_ids=tuple(sorted({item for row in kept for item in row.document_ids})))
+
+
+def _own(rows: TrainSet) -> list[int]:
+    """Return the places of the project's own rows: neither general ones of the package nor canaries."""
+    return [place for place, row in enumerate(rows.rows) if not row.example_id.startswith((GENERAL, canary.PREFIX))]
 
 
 def _job(project: Project, whole: adapter.Job, size: int) -> adapter.Job:

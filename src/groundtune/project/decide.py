@@ -57,7 +57,7 @@ def estimates_of(project: Project, evaluation: Evaluation) -> tuple[Estimate, ..
     return corrected(found, evaluation.scores, labels, clusters)
 
 
-def _probed(project: Project, evaluation: Evaluation) -> tuple[ProbeReport | None, str]:
+def _probed(project: Project) -> tuple[ProbeReport | None, str]:
     """Return what the probes found of the project as it stands, and why there is nothing where there is not."""
     from groundtune.project.probing.run import standing
 
@@ -74,16 +74,15 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
     """Apply the rubric, number the decision, and write its three files; the JSON, written last, is the record."""
     settings = project.settings
     rubric = rubric_of(project)
-    for problem in rubric.problems():
-        raise problem
+    if wrong := rubric.problems():
+        raise wrong[0]
     lock = locks.read(project.folder)
     relocked = len(lock.relocked) if lock else 0
     today = datetime.now(UTC).date()
     labels = labels_print(project)
-    report, why = _probed(project, evaluation)
+    report, why = _probed(project)
     probed = probe_reports.estimates(report, [arm.name for arm in evaluation.arms if arm.name not in evaluation.not_run], why)
-    known = {(item.metric, item.arm) for item in probed}
-    estimates = (*(item for item in estimates_of(project, evaluation) if (item.metric, item.arm) not in known), *probed)
+    estimates = probe_reports.with_probed(estimates_of(project, evaluation), probed)
     curves = curve.measured_for(project, evaluation.inputs)
     given: dict[str, Any] = {
         "not_run": evaluation.not_run,
@@ -94,7 +93,7 @@ def decide(project: Project, evaluation: Evaluation) -> Decision:
         "asked": evaluation.asked,
     }
     chosen = choose(Measured(estimates), rubric, [name for name in order(rubric, evaluation.arms) if name not in evaluation.not_run])
-    known_before, told = before.beside(project, chosen, estimates, evaluation.inputs, evaluation.not_run)
+    known_before, told = before.beside(project, chosen, rubric, estimates, evaluation.inputs, evaluation.not_run)
     answerable = {example.id: example.answerable for example in evaluation.examples}
     clusters = {example.id: example.split_group for example in evaluation.examples}
     how: dict[str, Any] = {"smallest": rubric.smallest_gain, "seed": settings.project.seed}

@@ -22,6 +22,7 @@ READING_SHARE, WRITING_SHARE, TRAINING_SHARE = 0.75, 0.25, 0.75
 # The probes answer in small batches, where a step waits for the weights and not for the arithmetic.
 PROBING_SHARE = 0.15
 EMBEDDING_TOKENS_SECOND = 4_000
+SHOT_TOKENS = 220  # of a worked example in a prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,13 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
         calls = max(len(content.documents), round(corpus / size))
         read, written = context_tokens(calls, round(calls * size))
         lines.append(priced("write context lines", read, written, read / READING_SHARE + written / WRITING_SHARE))
+
+    def shown_to(arm: Arm) -> float | None:
+        """Return the tokens of documents in a prompt; ``None`` where the whole corpus is too long for one, so that the arm is not run."""
+        shown = passages if arm.retrieves else corpus if arm.whole_corpus else 0
+        fits = settings.chat.context is None or shown < settings.chat.context
+        return None if arm.whole_corpus and (not fits or (local and corpus > 8192)) else shown
+
     train, test = content.split("train"), content.split("test")
     for name, recipe in settings.tuning.items():
         shown = (recipe.distractors + 1) * settings.chunks.max_tokens * 0.8 if recipe.passages else 0
@@ -93,13 +101,11 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
         depth = 1.0 if recipe.layers is None else recipe.layers / 30
         lines.append(priced(f"tune {name}", read, 0, read * (1 + depth) / TRAINING_SHARE))
     for arm in arms:
-        shot = arm.shots * 220
-        shown = passages if arm.retrieves else corpus if arm.whole_corpus else 0
-        fits = settings.chat.context is None or shown < settings.chat.context
-        if arm.whole_corpus and (not fits or (local and corpus > 8192)):
+        shot, seen = arm.shots * SHOT_TOKENS, shown_to(arm)
+        if seen is None:
             lines.append(Line(step=f"answer {arm.name}", read=0, written=0, minutes=0.0 if local else None, money=0.0))
             continue
-        read = sum(round(system + shot + shown + tokens_in(row.question)) for row in test)
+        read = sum(round(system + shot + seen + tokens_in(row.question)) for row in test)
         written = len(test) * round(settings.answers.max_new_tokens * 0.8)
         fresh = read - shot * len(test) if local else read
         lines.append(priced(f"answer {arm.name}", read, written, fresh / READING_SHARE + written / WRITING_SHARE))
@@ -107,13 +113,12 @@ def estimate(settings: Settings, content: Content, arms: list[Arm]) -> list[Line
         read = written = 0
         work = 0.0
         for arm in arms:
-            shown = passages if arm.retrieves else 0
-            if arm.whole_corpus and (local and corpus > 8192):
+            seen = shown_to(arm)
+            if seen is None:
                 continue
-            sees = arm.retrieves or arm.whole_corpus
-            count = probed_questions(settings, sees=sees)
-            each = round(system + (corpus if arm.whole_corpus else shown) + sum(tokens_in(row.question) for row in rows) / len(rows))
-            read += count * (each + arm.shots * 220)
+            count = probed_questions(settings, sees=arm.retrieves or arm.whole_corpus)
+            each = round(system + seen + sum(tokens_in(row.question) for row in rows) / len(rows))
+            read += count * (each + arm.shots * SHOT_TOKENS)
             written += count * round(settings.answers.max_new_tokens * 0.8)
             work += count * each / READING_SHARE + count * settings.answers.max_new_tokens * 0.8 / PROBING_SHARE
         lines.append(priced("probe", read, written, work))

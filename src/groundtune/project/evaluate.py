@@ -92,7 +92,7 @@ def evaluate(project: Project, names: Sequence[str] | None, asked: Asked = "test
     not_run: dict[str, str] = {}
     answers: dict[str, tuple[Answer, ...]] = {}
     for arm in arms:
-        reason = why_not_run(arm, tools[arm.name], [ask.asker for ask in asks])
+        reason = why_not_run(tools[arm.name], [ask.asker for ask in asks])
         if reason:
             not_run[arm.name] = reason
             project.progress.note(f"arm {arm.name}: not run: {reason}")

@@ -6,28 +6,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from groundtune.answers.prompt import prompt_hash, reply_text
+from groundtune.answers.prompt import reply_text
 from groundtune.answers.reply import refuses
 from groundtune.errors import ExampleError, GroundtuneError, StateError, UnknownName
-from groundtune.examples import forms, intake, load, preferences, records
+from groundtune.examples import forms, intake, preferences, ratings, records
 from groundtune.examples import rows as stored_rows
 from groundtune.examples.load import PREFERENCES, RATINGS, STATUSES
 from groundtune.examples.rows import Reading, Stored
 from groundtune.examples.schema import load_schema
 from groundtune.files import fingerprint, write_atomic
+from groundtune.project.arms import prompt_now
 from groundtune.project.content import read_documents
 from groundtune.project.people import directory_of
 from groundtune.tuning.rows import Row
 from groundtune.types import Document, Principal
 
 if TYPE_CHECKING:
-    from groundtune.examples.pairs import PairDesk
+    from groundtune.examples.pairs import PairDesk, RatingDesk
     from groundtune.examples.review import Desk, Terminal
     from groundtune.project.main import Project
 
-EXPORTS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "csv", "rows", "answers")
+JudgedKind = Literal["pair", "rating"]
+EXPORTS = ("chat", "prompt-completion", "alpaca", "sharegpt", "preference", "rating", "csv", "rows", "answers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,29 @@ class Curation:
         """The file of preference pairs."""
         return stored_rows.preferences_of(self.place)
 
+    @property
+    def ratings(self) -> Path:
+        """The file of replies that were rated one by one."""
+        return self.preferences.with_name(RATINGS)
+
+    def preferred(self) -> dict[Path, bool]:
+        """Return file → whether it holds ratings: the two beside the examples, and those that a [tuning.*] table names."""
+        from groundtune.examples.pairs import files_of
+
+        tables = [table for table in self.settings.tuning.values() if table.objective != "sft"]
+        return files_of(self.place, {self.project.folder / table.preferences: table.objective == "kto" for table in tables})
+
+    def judged(self, problems: list[ExampleError]) -> list[tuple[Stored, JudgedKind]]:
+        """Return every line of those files, whatever its status, and whether it is a pair or a rating."""
+        return [item for path, rated in self.preferred().items() for item in self.judged_in(path, rated, problems)]
+
+    @staticmethod
+    def judged_in(path: Path, rated: bool, problems: list[ExampleError]) -> list[tuple[Stored, JudgedKind]]:
+        """Return every line of one such file; among ratings, a line with two replies is a pair."""
+        from groundtune.examples import pairs
+
+        return [(item, "rating" if rated and not ratings.is_pair(item.row) else "pair") for item in pairs.read(path, problems)]
+
     def house(self) -> intake.House:
         """Return what new rows must fit."""
         answers = self.settings.answers
@@ -95,13 +120,12 @@ class Curation:
     # ── in ──
 
     def take(self, path: Path, wish: intake.Wish, *, dry_run: bool = False) -> Imported:
-        """Take the records of a file in as rows; a file of pairs goes to the preferences. What is there already is not taken twice."""
+        """Take the records of a file in as rows; pairs go to the preferences, and ratings to theirs. What is there is not taken twice."""
         if path.resolve().is_relative_to(self.place.resolve()):
             raise StateError(f"{path} is among the examples already", "type: groundtune examples audit")
         present = [item.row for item in self.rows().rows]
-        if self.preferences.is_file():
-            ignored: list[ExampleError] = []
-            present += [row for _, row in load.rows(self.preferences, ignored)]
+        ignored: list[ExampleError] = []
+        present += [item.row for item, _ in self.judged(ignored)]
         taking = intake.taken(path, wish, self.house(), present)
         target = None
         if taking.rows:
@@ -113,14 +137,17 @@ class Curation:
                 stored_rows.append(target, taking.rows)
             if taking.pairs:
                 stored_rows.append(self.preferences, taking.pairs)
+            if taking.ratings:
+                stored_rows.append(self.ratings, taking.ratings)
+        target = target or (self.preferences if taking.pairs else self.ratings if taking.ratings else None)
         return Imported(
             form=taking.form,
-            path=str(target or self.preferences) if taking.rows or taking.pairs else None,
+            path=str(target) if target else None,
             counts=taking.counts,
             present=taking.present,
             problems=taking.problems,
             notes=taking.notes,
-            reasons=dict(Counter(_kind(str(row["reason"])) for row in (*taking.rows, *taking.pairs) if row.get("reason"))),
+            reasons=dict(Counter(_kind(str(row["reason"])) for row in (*taking.rows, *taking.pairs, *taking.ratings) if row.get("reason"))),
         )
 
     def is_folder(self) -> bool:
@@ -151,6 +178,8 @@ class Curation:
             return self._rendered(form, path, adapter)
         if form == "preference":
             return self._pairs(path, statuses)
+        if form == "rating":
+            return self._ratings(path, statuses)
         if form == "answers":
             return self._answers(path)
         left_out: Counter[str] = Counter()
@@ -216,9 +245,26 @@ class Curation:
             sides = [self._side(pair.chosen), self._side(pair.rejected)]
             chosen, rejected = ([{"role": "assistant", "content": text}] for text in sides)
             made.append({"prompt": asked, "chosen": chosen, "rejected": rejected})
-            source = self.documents.get(f"document:{pair.source.removeprefix('document:')}")
-            readers += [source.readers if source is not None else frozenset()] if pair.source else []
+            readers += self._source_readers(pair.source)
         return self._written("preference", path, made, Counter(), readers)
+
+    def _ratings(self, path: Path, statuses: Sequence[str]) -> Exported:
+        """Write ratings as TRL's unpaired preferences; a pair among them is a wanted reply and one that is not."""
+        made: list[Mapping[str, Any]] = []
+        readers: list[frozenset[str]] = []
+        for rating in ratings.load(self.ratings, [status for status in STATUSES if status in statuses]):
+            asked = [{"role": "user", "content": rating.question}]
+            if system := self.settings.answers.instructions.strip():
+                asked.insert(0, {"role": "system", "content": system})
+            said = [{"role": "assistant", "content": self._side(rating.reply)}]
+            made.append({"prompt": asked, "completion": said, "label": rating.desirable})
+            readers += self._source_readers(rating.source)
+        return self._written("rating", path, made, Counter(), readers)
+
+    def _source_readers(self, name: str) -> list[frozenset[str]]:
+        """Return the readers of the document that a pair or rating names; of one that is gone, nobody."""
+        source = self.documents.get(f"document:{name.removeprefix('document:')}")
+        return [source.readers if source is not None else frozenset()] if name else []
 
     def _side(self, side: Mapping[str, Any] | str) -> str:
         return side if isinstance(side, str) else reply_text(side, self.settings.answers.answer_field, structured=self.schema is not None)
@@ -252,7 +298,7 @@ class Curation:
             rows=len(made),
             left_out=dict(left_out),
             readers=allowed,
-            prompt=prompt_hash(self.settings.answers.instructions.strip(), tell_conflicts=self.settings.answers.tell_conflicts),
+            prompt=prompt_now(self.settings),
         )
 
     # ── by hand ──
@@ -260,23 +306,35 @@ class Curation:
     def review(
         self, terminal: Terminal, by: str, *, statuses: Sequence[str] = ("draft",), names: Sequence[str] = (), stale: bool = False
     ) -> dict[str, int]:
-        """Go through rows with a person; what is decided is in the files and in the ledger at once. Returns how many got which status."""
+        """Go through rows, pairs and ratings with a person; each decision is in the files and in the ledger at once.
+
+        Returns how many got which status.
+        """
         from groundtune.examples.review import review
 
-        desk = self.desk(by)
         found = self.rows()
         self.in_step(found)
-        rows = [item for item in found.rows if item.status in statuses or names]
-        if names:
-            known = {item.id for item in rows}
+        desk, desks = self.desk(by), {"pair": self.pair_desk(by), "rating": self.rating_desk(by)}
+        ignored: list[ExampleError] = []
+        items: list[tuple[Stored, Desk]] = [(item, desk) for item in found.rows]
+        items += [(item, desks[kind]) for item, kind in self.judged(ignored)]
+        if stale:
+            old = self.stale(found)
+            items = [(item, desk) for item in found.rows if item.id in old]
+        elif names:
+            known = {item.id for item, _ in items}
             for name in names:
                 if name not in known:
                     raise UnknownName.of("row", name, sorted(known)[:20], "type: groundtune examples audit")
-            rows = [item for item in rows if item.id in names]
-        if stale:
-            old = self.stale(found)
-            rows = [item for item in found.rows if item.id in old]
-        return review(rows, desk, terminal)
+            items = [(item, own) for item, own in items if item.id in names]
+        else:
+            items = [(item, own) for item, own in items if item.status in statuses]
+        return review(items, terminal)
+
+    def drafts(self) -> int:
+        """Return how many rows, pairs and ratings nobody has decided on yet."""
+        ignored: list[ExampleError] = []
+        return sum(item.status == "draft" for item in (*self.rows().rows, *(item for item, _ in self.judged(ignored))))
 
     def stale(self, found: Reading | None = None) -> set[str]:
         """Return the ids of rows in use whose document changed or is gone since."""
@@ -298,6 +356,12 @@ class Curation:
         from groundtune.examples.pairs import PairDesk
 
         return PairDesk(**self._needs(by), record=lambda item: self.reported(item, "pair"))
+
+    def rating_desk(self, by: str) -> RatingDesk:
+        """Return what a review of replies that were rated one by one needs."""
+        from groundtune.examples.pairs import RatingDesk
+
+        return RatingDesk(**self._needs(by), record=lambda item: self.reported(item, "rating"))
 
     def _needs(self, by: str) -> dict[str, Any]:
         from groundtune.records.ledger import now
@@ -329,8 +393,8 @@ class Curation:
         for item in (found or self.rows()).rows:
             self.reported(item)
         ignored: list[ExampleError] = []
-        for where, row in load.rows(self.preferences, ignored) if self.preferences.is_file() else ():
-            self.reported(Stored(path=self.preferences, line=int(where.rpartition(":")[2]), row=row), "pair")
+        for item, kind in self.judged(ignored):
+            self.reported(item, kind)
 
 
 def _kind(reason: str) -> str:

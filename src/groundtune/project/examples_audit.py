@@ -11,7 +11,6 @@ from groundtune.documents import alike
 from groundtune.errors import GroundtuneError, StateError
 from groundtune.examples import checks, pair_checks, preferences, ratings
 from groundtune.examples.findings import Case, Finding, Report, case_of, counted, shown
-from groundtune.examples.load import RATINGS
 from groundtune.examples.recall import Finds, recall
 from groundtune.examples.rows import Stored, changed
 from groundtune.examples.schema import check as check_reply
@@ -45,7 +44,7 @@ CHECKED = (
 def audit(curation: Curation) -> Report:
     """Look at every row. Raises ``StateError`` for a set that is empty or has no row left to use."""
     reading = curation.rows()
-    if not reading.rows and not reading.problems and not curation.preferences.is_file():
+    if not reading.rows and not reading.problems and not any(path.is_file() for path in curation.preferred()):
         raise StateError(f"{curation.place}: there are no examples yet", "type: groundtune examples import FILE")
     if reading.rows and all(item.status in ("rejected", "quarantined") for item in reading.rows):
         counts = ", ".join(f"{count} {status}" for status, count in reading.counts.items())
@@ -267,10 +266,6 @@ def _search(curation: Curation) -> tuple[Finds | None, str]:
 def _pairs(curation: Curation, cases: Sequence[Case]) -> Iterator[Finding]:
     """Find what is wrong with preference pairs and ratings: those beside the examples, and those that a [tuning.*] table names."""
     settings = curation.settings
-    files = {curation.preferences: "preference pairs", curation.preferences.with_name(RATINGS): "ratings"}
-    for recipe in settings.tuning.values():
-        if recipe.objective != "sft":
-            files[curation.project.folder / recipe.preferences] = "ratings" if recipe.objective == "kto" else "preference pairs"
     place = pair_checks.Place(
         documents=curation.documents,
         principals=curation.principals,
@@ -280,7 +275,7 @@ def _pairs(curation: Curation, cases: Sequence[Case]) -> Iterator[Finding]:
         near=settings.examples.near,
         open_texts=_open_texts(curation),
     )
-    for path, what in files.items():
+    for path, rated in curation.preferred().items():
         if path.is_file():
-            found, problems = ratings.lines(path) if what == "ratings" else preferences.lines(path)
-            yield from pair_checks.check(what, path.name, found, problems, place)
+            found, problems = ratings.lines(path) if rated else preferences.lines(path)
+            yield from pair_checks.check("ratings" if rated else "preference pairs", path.name, found, problems, place)

@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundtune.chunks import gc as garbage
-from groundtune.chunks import holding, manifest, switch
+from groundtune.chunks import holding, manifest, narrow, switch
 from groundtune.chunks.build import version_id
 from groundtune.chunks.diff import Difference, diff
 from groundtune.chunks.manifest import IndexVersion
+from groundtune.chunks.store import widest
 from groundtune.chunks.verify import Difference as Wrong
 from groundtune.chunks.verify import Verified, verify_version
-from groundtune.errors import StaleIndex, UnknownName
+from groundtune.errors import StaleIndex, StateError, UnknownName
+from groundtune.files import fingerprint
 from groundtune.project import lock as locks
 from groundtune.project import readers
 from groundtune.types import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from groundtune.project.main import Project
 
@@ -74,34 +76,79 @@ class Versions:
     def promote(self, name: str, *, other_settings: bool = False, accept: bool = False) -> switch.Switched:
         """Make a whole version live. Raises ``StaleIndex`` for one that this project's settings cannot search, unless asked to.
 
-        Raises ``StateError`` where readers change as much as to be an alarm, unless that is accepted.
+        Raises ``StateError`` where readers change as much as to be an alarm, or documents that are gone would be served again, unless
+        that is accepted.
         """
         with holding.writing(self._store):
             version = self.named(name)
             if not other_settings:
                 self._refuse(version, f"promote {version.id}")
+            gone = self._gone_from(version)
+            if gone and not accept:
+                named = f"{', '.join(sorted(item.removeprefix('document:') for item in gone)[:5])}{' …' if len(gone) > 5 else ''}"
+                told = f"{version.id} would serve {len(gone)} documents again that are gone, cannot be read or have no readers: {named}"
+                raise StateError(told, f"type: groundtune ingest; if it is meant, type: groundtune index promote {name} --accept")
             self._guard(version, "promote", accept)
             done = switch.promote(self._store, version, self._project.store, documents=self._documents(), recorded=self._recorded(version))
             self.settle()
         return done
 
     def rollback(self, *, other_settings: bool = False, accept: bool = False) -> switch.Switched:
-        """Go back to the version that was live before. A rollback that was killed after it was done is not done a second time.
+        """Go back to the version that was live before, without what is gone since: cannot be found, be read, or has no readers.
 
-        The version has the readers of its time: ``groundtune access apply`` gives it those that hold now. Raises as ``promote``.
+        The version has the readers of its time: ``groundtune access apply`` gives it those that hold now. Raises as ``promote``. A
+        rollback that was killed after it was done is not done a second time.
         """
         with holding.writing(self._store):
             late = self.settle()
             now = manifest.state(self._store)
             if now is not None and late and late[-1] == now.switches[-1]["number"] and now.switches[-1]["verb"] == "rollback":
                 return switch.Switched(id=now.id, was=now.switches[-1]["from"], done=True, verified=Verified(now.id, ()))
-            version = switch.rollback_target(self._store)
+            target, gone = switch.rollback_target(self._store, self._gone_from)
             if not other_settings:
-                self._refuse(version, "rollback")
-            self._guard(version, "rollback", accept)
-            done = switch.rollback(self._store, version, self._project.store)
+                self._refuse(target, "rollback")
+            self._guard(target, "rollback", accept, gone)
+            version = self._without(target, gone, "rollback") if gone else target
+            done = switch.rollback(self._store, target, version, self._project.store)
             self.settle()
         return done
+
+    def hide(self, left: Collection[str]) -> None:
+        """Take the documents that are not ``left`` (ids) out of what is live; what stays is as it was, readers as well."""
+        live = manifest.live(self._store)
+        if live is None or live.contents.keys() <= set(left):
+            return
+        with holding.writing(self._store):
+            live = manifest.live(self._store)
+            gone = frozenset() if live is None else live.contents.keys() - set(left)
+            # What searches of this project refuse needs no hiding from them: the version that comes replaces it.
+            if live is not None and gone and narrow.narrows(live, self._project.embed, self._project.store):
+                try:
+                    hidden = self._without(live, gone, "hide")
+                except StaleIndex as error:
+                    # What is live is damaged. That must not keep an ingestion from putting a whole version in its place.
+                    self._project.progress.note(f"{len(gone)} documents are hidden only by the next version: {error.message}")
+                    return
+                switch.hide(self._store, hidden)
+                self.settle()
+
+    def _without(self, version: IndexVersion, gone: Collection[str], verb: str) -> IndexVersion:
+        project = self._project
+        run = project.ledger.begin(verb, fingerprint(version.id, sorted(gone)), {"from": version.id}, project.settings.project.seed)
+        made = narrow.without(version, gone, store=self._store, engine=project.store, embed=project.embed)
+        if run.status != "done":
+            project.ledger.link_step(run.id, made.id, version.id, made.contents.keys(), version.contents.keys())
+            project.ledger.end(run.id, "done", {"index": made.id})
+        return made
+
+    def _gone_from(self, version: IndexVersion) -> frozenset[str]:
+        """Return which documents of a version nobody is served now, nor would be by what the sources have: it would bring them back."""
+        live = manifest.live(self._store)
+        # What is gone is still in a version that ``access apply`` made, and read by nobody.
+        read = set() if live is None else {name for name, item in live.contents.items() if widest(manifest.readers_in(item))}
+        back = {name for name, item in version.contents.items() if name not in read and widest(manifest.readers_in(item))}
+        # Looking at the sources takes time; mostly nothing would come back, and then it is not needed.
+        return frozenset(back - self._project.served.documents.keys()) if back else frozenset()
 
     def plan_gc(self, keep: int = KEEP) -> garbage.Plan:
         """Return what ``gc`` would remove, and why the rest stays."""
@@ -133,8 +180,8 @@ class Versions:
         details = {"documents": version.documents, "chunks": version.chunks}
         self._project.ledger.audit(f"index gone {version.id} {number}", "index gc", version.id, details)
 
-    def _guard(self, version: IndexVersion, action: str, accept: bool) -> None:
-        after = {name: readers.Readers.kept(name, item) for name, item in version.contents.items()}
+    def _guard(self, version: IndexVersion, action: str, accept: bool, gone: Collection[str] = ()) -> None:
+        after = {name: readers.Readers.kept(name, item) for name, item in version.contents.items() if name not in gone}
         readers.guard(self._project, after, f"index {action}", accept=accept)
 
     def _refuse(self, version: IndexVersion, action: str) -> None:
@@ -152,7 +199,7 @@ class Versions:
         """Return the texts in which a version may be named by something that still needs it: runs that used one, the lock, releases."""
         project = self._project
         # These make a version; to have made it is no need of it.
-        makers = ("ingest", "hide", "access")
+        makers = ("ingest", "hide", "access", "rollback")
         texts = {run.id: f"{dict(run.inputs)} {dict(run.outputs)}" for run in project.ledger.runs() if run.verb not in makers}
         places = [project.folder / locks.FILE, *sorted((project.folder / "releases").rglob("*.json"))]
         for path in [*places, *sorted((project.state / "releases").rglob("*.json"))]:

@@ -169,13 +169,11 @@ class Bench:
     def embedder(self, name: str) -> Embed:
         """Return an embedder, ``use`` or ``use:model``, opened once. Raises ``UnknownName`` and ``MissingExtra``."""
         if name not in self._embedders:
-            table = self._project.settings.embed
-            use, _, model = name.partition(":")
-            if use == table.use and (not model or model == table.model):
+            table, wanted = self._project.settings.embed, named(name)
+            if wanted["use"] == table.use and wanted.get("model", table.model) == table.model:
                 self._embedders[name] = self._project.embed
             else:
-                given = {**table.model_dump(), "use": use, **({"model": model} if model else {})}
-                self._embedders[name] = plugins.load("embed", use)(given)
+                self._embedders[name] = plugins.load("embed", wanted["use"])({**table.model_dump(), **wanted})
         return self._embedders[name]
 
     def reranker(self, name: str) -> RememberedRerank:
@@ -197,7 +195,7 @@ class Bench:
         return self._indexes[key]
 
     def _built(self, setting: Setting) -> Index:
-        from groundtune.chunks.cache import EmbeddingCache
+        from groundtune.chunks.cache import VECTORS, EmbeddingCache
         from groundtune.chunks.index import search_text
         from groundtune.chunks.split import split, verify_coverage
         from groundtune.chunks.store_lance import LanceStore
@@ -212,7 +210,7 @@ class Bench:
             made += lines.describe(chunks) if lines and setting.splitter.get("context", "").startswith("model") else chunks
         if lines:
             lines.close()
-        cache = EmbeddingCache(self._project.state / "index" / "embeddings.sqlite")
+        cache = EmbeddingCache(self._project.state / "index" / VECTORS)
         try:
             vectors = cache.vectors([search_text(chunk) for chunk in made], embed, self._project.progress)
         finally:

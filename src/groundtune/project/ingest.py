@@ -1,6 +1,9 @@
 """Sources → what changed → the live index version. What is gone is hidden first; what cannot be read is told, and stops nothing.
 
-    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  embed, commit, tag
+    list  →  hide what is gone  →  read and parse what is new  →  commit to the catalogue  →  hide what cannot be read any more
+          →  readers as before, or accepted?  →  embed, commit, tag
+
+What is hidden does not wait for the steps after it: a mass change of readers that nobody accepts, or an embedder that does not answer.
 
 Killed anywhere, the same command ends at the same place: the index is a function of the catalogue, and the catalogue of the sources.
 """
@@ -19,6 +22,7 @@ from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
 from groundtune.files import SeldomCollecting, fingerprint
 from groundtune.project import readers
+from groundtune.project.check_models import REMOTE
 from groundtune.project.content import CATALOGUE, identity_of, limits_of, signatures_in
 from groundtune.project.origins import origins
 from groundtune.project.people import directory_of
@@ -30,10 +34,6 @@ if TYPE_CHECKING:
     from groundtune.chunks.build import IndexVersion
     from groundtune.chunks.contexts import Contexts
     from groundtune.project.main import Project
-
-
-# Embedders that a server runs, which may bill tokens.
-REMOTE = ("endpoint", "cohere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,33 +97,37 @@ def ingest(
     _known_sources(emptied, [origin.name for origin in named])
     if strict and not (fetch and project.settings.sources):
         _ = project.content  # raises for anything else of the project that is not as it should be, examples included
-    serving = _serving(project)
+    serving = _live(project)
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
         looked = changes.look(named, catalogue, emptied)
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            _hide_gone(project, directory, named, catalogue, looked)
+            left = changes.gone_first(named, catalogue, looked)
+            if left is not None:
+                project.index.hide(left)
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, progress=project.progress, looked=looked)
         problems = found.problems
         if strict and problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
         changes.commit(found, catalogue, now())
-        project.__dict__.pop("content", None)
-        project.__dict__.pop("served", None)
-        documents, marks, wrong = _effective(project, directory, found)
-        problems = [*problems, *wrong]
-        if strict and wrong:
-            raise wrong[0] if len(wrong) == 1 else Problems(wrong)
-        if not documents and not serving:
-            raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
-        readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=accept)
-        version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild)
     finally:
         if kept is None:
             catalogue.close()
+    project.__dict__.pop("content", None)
+    project.__dict__.pop("served", None)
+    documents, marks, wrong = _effective(project, directory, found)
+    problems = [*problems, *wrong]
+    if strict and wrong:
+        raise wrong[0] if len(wrong) == 1 else Problems(wrong)
+    if not documents and (serving is None or not serving.contents):
+        raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
+    if promote:
+        project.index.hide(documents)
+    readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=accept)
+    version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild, since=serving)
     return _result(found, problems, marks, version, None)
 
 
@@ -148,40 +152,16 @@ def plan(
         catalogue.close()
 
 
-def _hide_gone(
-    project: Project, directory: Directory, named: Sequence[changes.Origin], catalogue: Catalogue, looked: changes.Looked
-) -> None:
-    """Make a version without what the sources do not list any more, before the time is taken to read and embed what is new.
-
-    What stays keeps its readers: whether these may change is asked afterwards.
-    """
+def _live(project: Project) -> IndexVersion | None:
     from groundtune.chunks import manifest
 
-    live = manifest.live(project.state / "index")
-    if live is None:
-        return
-    left = changes.gone_first(named, catalogue, looked)
-    if left is not None:
-        found, _, _ = effective(left.values(), signatures_of(named, catalogue), directory, project.settings)
-        synced(project, readers.as_before(found, live.contents), "hide")
+    return manifest.live(project.state / "index")
 
 
 def _contents(project: Project) -> Mapping[str, Mapping[str, Any]]:
     """Return what the live version has of each document."""
-    from groundtune.chunks import manifest
-
-    live = manifest.live(project.state / "index")
+    live = _live(project)
     return {} if live is None else live.contents
-
-
-def _serving(project: Project) -> bool:
-    """Return whether the live version holds any document."""
-    return bool(_contents(project))
-
-
-def signatures_of(named: Sequence[changes.Origin], catalogue: Catalogue) -> dict[str, bytes]:
-    """Return the near-duplicate signatures of all documents that the catalogue holds, by id."""
-    return {key: value for origin in named for known in catalogue.known(origin.name).values() for key, value in known.signatures.items()}
 
 
 def _effective(
@@ -198,12 +178,12 @@ def synced(
     promote: bool = True,
     rebuild: bool = False,
     readers_only: bool = False,
+    since: IndexVersion | None = None,
 ) -> IndexVersion:
     """Make the version of these documents, which have the readers that hold, and record what it was made from."""
-    from groundtune.chunks import manifest
     from groundtune.chunks.build import sync
 
-    before = manifest.live(project.state / "index")
+    before = _live(project)
     ordered = sorted(documents.values(), key=attrgetter("id"))
     contents = identity_of(ordered)
     key = fingerprint(contents, project.embed.fingerprint, project.splitter)
@@ -221,6 +201,7 @@ def synced(
             rebuild=rebuild,
             describe=lines.describe if lines else None,
             readers_only=readers_only,
+            since=since,
         )
     finally:
         if lines:
@@ -253,9 +234,9 @@ def contexts_of(project: Project) -> Contexts | None:
     """Return what writes the chunks' lines of context, or ``None`` where the project does not ask for them."""
     if project.settings.chunks.context != "model":
         return None
-    from groundtune.chunks.contexts import Contexts
+    from groundtune.chunks.contexts import LINES, Contexts
 
-    return Contexts(project.state / "index" / "contexts.sqlite", project.chat)
+    return Contexts(project.state / "index" / LINES, project.chat)
 
 
 def _cost(project: Project, documents: Mapping[str, Document]) -> Cost:

@@ -8,9 +8,8 @@ comparison is made while the file is locked. What others said is not shown: two 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +53,6 @@ class Labelling:
         self.audit = audit
         self.labeller = files.labeller_named(labeller)
         self.log = log
-        self.began = datetime.now(UTC)
         self._sample = files.read(audit.path).sample
         self._mark = self._stat()
         self._proposals: dict[str, tuple[Proposal, ...]] = {}
@@ -90,6 +88,10 @@ class Labelling:
     def mine(self, there: Labels) -> Mapping[str, Label]:
         """Return this person's labels."""
         return there.by.get(self.labeller, {})
+
+    def labelled(self, there: Labels) -> int:
+        """Return how many answers of the sample this person labelled."""
+        return len(self.mine(there).keys() & self.audit.responses.keys())
 
     def proposals(self, response: str) -> tuple[Proposal, ...]:
         """Return what the checkers hold against an answer."""
@@ -137,9 +139,8 @@ class Labelling:
         known = next((item for item in LABELS if item == label), None)
         if known is None:
             raise UnknownName.of("label", label, LABELS, SHOW_AGAIN)
-        proposed = list(dict.fromkeys(item.label for item in self.proposals(response)))
         spent = seconds if seconds is not None and 0 <= seconds <= MOST_SECONDS else None
-        before = self._add(response, known, seen, proposed=proposed, seconds=spent)
+        before = self._add(response, known, seen, spent)
         self._numbers += 1
         self._past[self._numbers] = given = Given(number=self._numbers, response=response, before=before, label=known)
         return given
@@ -149,8 +150,7 @@ class Labelling:
         done = self._past.get(number)
         if done is None:
             raise StateError("there is no such label to take back any more", "find the answer among those labelled by you")
-        proposed = list(dict.fromkeys(item.label for item in self.proposals(done.response)))
-        self._add(done.response, done.before, done.label, proposed=proposed if done.before else [])
+        self._add(done.response, done.before, done.label)
         del self._past[number]
         return Given(number=number, response=done.response, before=done.label, label=done.before)
 
@@ -158,9 +158,9 @@ class Labelling:
         """Return a label that can still be taken back."""
         return self._past.get(number)
 
-    def _add(
-        self, response: str, label: Label | None, seen: str | None, *, proposed: Sequence[str], seconds: float | None = None
-    ) -> Label | None:
+    def _add(self, response: str, label: Label | None, seen: str | None, seconds: float | None = None) -> Label | None:
+        """Write a label, or with ``None`` that there is none any more; return what stood there before."""
+        proposed = dict.fromkeys(item.label for item in self.proposals(response)) if label else ()
         before: list[Label | None] = []
 
         def check(there: Labels) -> None:
@@ -171,5 +171,5 @@ class Labelling:
                 raise StateError(f"this answer is {is_now} by {self.labeller} meanwhile, in another window", SHOW_AGAIN)
             before.append(now)
 
-        files.add(self.audit.path, response, label, self.labeller, proposed=proposed, seconds=seconds, check=check)
+        files.add(self.audit.path, response, label, self.labeller, proposed=list(proposed), seconds=seconds, check=check)
         return before[0]

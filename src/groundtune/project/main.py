@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from groundtune.project.what_if import WhatIf
     from groundtune.records.ledger import Ledger
 
-STATE = ".groundtune"
-
 
 class Project:
     """A project folder. Reading it costs nothing until a verb needs it; models are loaded once and kept."""
@@ -51,7 +49,7 @@ class Project:
         self.settings = loaded.settings
         self.sources: Mapping[str, str] = loaded.sources
         self.progress: Progress = progress or Silent()
-        self.state = self.folder / STATE
+        self.state = self.folder / contents.STATE
 
     # ── what is there ──
 
@@ -71,9 +69,9 @@ class Project:
     @cached_property
     def ledger(self) -> Ledger:
         """The project's ledger, created on first use."""
-        from groundtune.records.ledger import Ledger
+        from groundtune.records.ledger import RECORDS, Ledger
 
-        return Ledger(self.state / "records.sqlite")
+        return Ledger(self.state / RECORDS)
 
     @cached_property
     def chat(self) -> Chat:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.answers.prompt import prompt_hash
 from groundtune.errors import HalfWritten, StateError, UnknownName, WeightsError
 from groundtune.files import file_sha256, plain
+from groundtune.models.tuned import RECORD, ROWS
 from groundtune.project import compare as comparing
+from groundtune.project.arms import prompt_now
 from groundtune.registry import gates, memory, merge, shelf, stages
 from groundtune.registry.export import Exported, Form
 from groundtune.registry.export import export as write_export
@@ -123,7 +124,7 @@ class Models:
         """Return all that is known of a version: its making, its rows and documents, its evidence and its history."""
         version = self.named(name)
         folder = shelf.folder_of(self._store, version.id)
-        rows = memory.rows_in(folder) if (folder / "rows.jsonl").is_file() else []
+        rows = memory.rows_in(folder) if (folder / ROWS).is_file() else []
         documents = self._project.served.documents
         lines = self.history()
         runs = [run for run in self._project.ledger.runs("compare") if run.inputs.get("version") == version.id and run.status == "done"]
@@ -145,17 +146,18 @@ class Models:
         """
         from groundtune.project.tune import standing
 
-        now = self.stages()
+        lines = self.history()
+        now = stages.stages(lines)
         live = now.live.get(name)
         if live is not None:
             found = shelf.whole(self._there(live, name))
-            self._as_promoted(found, self.history())
+            self._as_promoted(found, lines)
             merge.require_base(found, self._project.settings.chat.model_dump(), self._project.chat.fingerprint)
         else:
             there = standing(self._project, [name]).get(name)
             if there is None:
                 return {}
-            if there.id in now.retired or any(line.name == name for line in self.history() if line.verb == "promote"):
+            if there.id in now.retired or any(line.name == name for line in lines if line.verb == "promote"):
                 hint = f"type: groundtune models promote {there.id} --why …"
                 raise StateError(f"no version of {name} is live: the one that was has been retired", hint)
             found = there
@@ -165,7 +167,7 @@ class Models:
         """Raise ``WeightsError`` where a version's record, and so its files, are no longer those that passed the gates."""
         promoted = [line.details for line in lines if (line.verb, line.version) == ("promote", version.id)]
         marks = [details["record"] for details in promoted if "record" in details]
-        path = shelf.folder_of(self._store, version.id) / shelf.RECORD
+        path = shelf.folder_of(self._store, version.id) / RECORD
         if marks and (found := file_sha256(path)) != marks[-1]:
             raise WeightsError(
                 f"{path}: sha256 {found[:16]}…, expected {marks[-1][:16]}…: it was written anew since {version.id} was promoted",
@@ -222,7 +224,7 @@ class Models:
             "evidence": evidence,
             "gates": [f"{outcome.gate}: {outcome.said}" for outcome in outcomes],
             "inputs": dict(planned.inputs),
-            "record": file_sha256(shelf.folder_of(self._store, version.id) / shelf.RECORD),
+            "record": file_sha256(shelf.folder_of(self._store, version.id) / RECORD),
         }
         stages.write(self._project.ledger, "promote", version.id, name=version.name, seen=lines, by=by, why=_said(why), details=details)
         return Switched(id=version.id, name=version.name, was=was, done=True, outcomes=outcomes, evidence=evidence)
@@ -289,7 +291,7 @@ class Models:
         if version.id in now.retired:
             raise StateError(f"{version.id} is retired", LIST)
         merge.require_base(version, project.settings.chat.model_dump())
-        wanted = prompt_hash(project.settings.answers.instructions.strip(), tell_conflicts=project.settings.answers.tell_conflicts)
+        wanted = prompt_now(project.settings)
         if version.prompt_hash != wanted:
             raise StateError(
                 f"{version.id} was trained on another prompt ({version.prompt_hash}) than the project now uses ({wanted})",

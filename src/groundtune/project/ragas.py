@@ -47,13 +47,14 @@ def marks(project: Project, kinds: Sequence[str], answers: Mapping[str, Sequence
         key = fingerprint(NAME, kind, installed(), chat.fingerprint, seed, [_fields(kind, *row, field) for row in rows])
         kept = project.ledger.batches(key)
         told: list[Mark] = []
+        metric = None
         with project.progress.start(f"{NAME} {kind}", total=len(rows), unit="answers") as task:
             for number, start in enumerate(range(0, len(rows), AT_ONCE)):
                 part = rows[start : start + AT_ONCE]
                 if number in kept:
                     told += [Mark(**row) for row in kept[number]]
                 else:
-                    metric = open_metric(kind, ask, seed)
+                    metric = metric or open_metric(kind, ask, seed)
                     told += (new := [value(metric, _fields(kind, *row, field)) for row in part])
                     if not any(mark.failed for mark in new):
                         project.ledger.keep_batch(key, number, new)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from groundtune.chunks import manifest
 from groundtune.chunks.build import sections_of
 from groundtune.chunks.store import widest
-from groundtune.documents.kept import but
 from groundtune.errors import StateError
 from groundtune.files import Sorted
 from groundtune.tables import AccessTable
@@ -142,20 +141,3 @@ def apply(project: Project, *, accept: bool) -> IndexVersion:
         documents[name] = document
     guard(project, of(list(documents.values())), "access apply", accept=accept)
     return synced(project, documents, "access", readers_only=True)
-
-
-def as_before(documents: Mapping[str, Document], contents: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
-    """Return the documents with the readers that a version has for them, where it has any: for a version that only takes documents away.
-
-    Where the sections of one changed, it is for those who may read all of it, before and now.
-    """
-    kept = {}
-    for name, document in documents.items():
-        if name in contents:
-            old = Readers.kept(name, contents[name])
-            if old.sections and old.sections == sections_of(document) and contents[name]["hash"] == document.content_hash:
-                kept[name] = document
-                continue
-            document = but(document, readers=document.readers & old.whole if old.sections else old.whole, sections=())
-        kept[name] = document
-    return kept

@@ -25,6 +25,7 @@ from groundtune.decisions.rubric import Gate, Rubric
 from groundtune.decisions.weigh import weigh
 from groundtune.errors import BrokenLog, GroundtuneError
 from groundtune.files import file_sha256, fingerprint, plain, write_json
+from groundtune.probes.report import with_probed
 from groundtune.records.ledger import now
 from groundtune.scores.corpus import Tally
 from groundtune.scores.scorer import score_all
@@ -196,9 +197,7 @@ def _again(run: Path, kept: Mapping[str, Any]) -> Decision:
         from groundtune.scores.ppi import corrected
 
         estimates = corrected(estimates, scores, labels, kept["clusters"])
-    probed = [Estimate(**row) for row in kept.get("probes", [])]
-    counted = {(item.metric, item.arm) for item in probed}
-    estimates = [*(item for item in estimates if (item.metric, item.arm) not in counted), *probed]
+    estimates = with_probed(estimates, [Estimate(**row) for row in kept.get("probes", [])])
     return apply_rubric(
         estimates,
         rubric,

@@ -1,4 +1,4 @@
-"""A review that several windows look at: rows and pairs as they stand on disk now, each found again by its key, decided once.
+"""A review that several windows look at: rows, pairs and ratings as they stand on disk now, each found again by its key, decided once.
 
     files on disk  →  items()  →  matching(Wanted(statuses=("draft",)))  →  decide(key, version, "approved")  →  Done(number=3, …)
 
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from groundtune.errors import ExampleError, StateError, UnknownName
 from groundtune.examples import load, pairs
 from groundtune.examples.card import Card, card_of
-from groundtune.examples.pairs import PairDesk, Side
+from groundtune.examples.pairs import PairDesk, RatingDesk, Side
 from groundtune.examples.review import DECISIONS, Desk
 from groundtune.examples.rows import Stored, content, written
 from groundtune.files import fingerprint
@@ -28,16 +28,18 @@ from groundtune.files import fingerprint
 if TYPE_CHECKING:
     from groundtune.project.examples import Curation
 
+Kind = Literal["row", "pair", "rating"]
+Kinds = Literal["", "rows", "pairs", "ratings"]  # what is gone through; all kinds where it is empty
 SHOW_AGAIN = "look at it as it is now, and decide again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A row or a pair. ``key`` stays the same whatever is decided."""
+    """A row, a pair or a rating. ``key`` stays the same whatever is decided."""
 
     key: str
     stored: Stored
-    pair: bool
+    kind: Kind
 
     @property
     def version(self) -> str:
@@ -47,11 +49,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which items are gone through: of these statuses (any where there is none), of one finding of the last audit, rows or pairs."""
+    """Which items are gone through: of these statuses (any where there is none), of one finding of the last audit, of one kind."""
 
     statuses: tuple[str, ...] = ("draft",)
     finding: str = ""
-    kind: str = ""
+    kind: Kinds = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Done:
     status: str
     before: Stored
     after: Stored
-    pair: bool = False
+    kind: Kind = "row"
 
 
 class Review:
@@ -75,6 +77,7 @@ class Review:
         self.by = by
         self.rows: Desk = curation.desk(by)
         self.pairs: PairDesk = curation.pair_desk(by)
+        self.ratings: RatingDesk = curation.rating_desk(by)
         self._cache: dict[Path, tuple[tuple[int, ...], list[Item], list[ExampleError]]] = {}
         self._past: dict[int, Done] = {}
         self._numbers = 0
@@ -100,10 +103,9 @@ class Review:
     def _files(self) -> Iterator[tuple[tuple[int, ...], list[Item], list[ExampleError]]]:
         place = self.curation.place
         unread: list[ExampleError] = []
-        paths = [(path, False) for path in load.files(place, unread)] if place.exists() else []
-        if self.curation.preferences.is_file():
-            paths.append((self.curation.preferences, True))
-        for path, pair in paths:
+        paths: dict[Path, bool | None] = dict.fromkeys(load.files(place, unread)) if place.exists() else {}
+        paths |= {path: rated for path, rated in self.curation.preferred().items() if path.is_file()}
+        for path, rated in paths.items():
             try:
                 stat = path.stat()
             except OSError:  # taken away since the folder was listed
@@ -111,19 +113,21 @@ class Review:
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if path not in self._cache or self._cache[path][0] != mark:
                 problems: list[ExampleError] = []
-                found = list(self._read(path, pair, problems))
+                found = list(self._read(path, rated, problems))
                 self._cache[path] = (mark, found, problems)
             yield self._cache[path]
 
-    def _read(self, path: Path, pair: bool, problems: list[ExampleError]) -> Iterator[Item]:
+    def _read(self, path: Path, rated: bool | None, problems: list[ExampleError]) -> Iterator[Item]:
+        """Yield the items of a file. ``rated`` is ``None`` for one of rows."""
         again: Counter[str] = Counter()
-        place = path.relative_to(self.curation.place).as_posix() if path.is_relative_to(self.curation.place) else path.name
-        for stored in pairs.read(path, problems):
+        place = path.relative_to(self.curation.place).as_posix() if path.is_relative_to(self.curation.place) else str(path)
+        found: list[tuple[Stored, Kind]] = [*self.curation.judged_in(path, bool(rated), problems)]
+        for stored, kind in found:
             name = stored.row.get("id")
             own = name if isinstance(name, str) and name else fingerprint(content(stored.row))
             again[own] += 1
             key = sha256(f"{place}\0{own}\0{again[own]}".encode()).hexdigest()[:16]
-            yield Item(key=key, stored=stored, pair=pair)
+            yield Item(key=key, stored=stored, kind="row" if rated is None else kind)
 
     def find(self, key: str) -> Item:
         """Return an item as it is now. Raises ``StateError`` where it is no longer there."""
@@ -141,7 +145,7 @@ class Review:
             item
             for item in self.items()
             if (not wanted.statuses or item.stored.status in wanted.statuses)
-            and (not wanted.kind or (wanted.kind == "pairs") == item.pair)
+            and wanted.kind in ("", f"{item.kind}s")
             and (not wanted.finding or item.stored.id in (names or ()))
         ]
 
@@ -172,15 +176,19 @@ class Review:
 
     def wrong(self, item: Item) -> list[str]:
         """Return what stands against approving an item as it is."""
-        return self._twice(item) + self._desk(item).wrong(item.stored.row)
+        return self._twice(item) + self.desk(item.kind).wrong(item.stored.row)
 
     def _twice(self, item: Item) -> list[str]:
         name = item.stored.row.get("id")
-        first = next((other for other in self.items() if other.pair == item.pair and other.stored.row.get("id") == name), item)
+        # A file of pairs or ratings names its lines by itself; all files of rows do so together.
+        place = None if item.kind == "row" else item.stored.path
+        others = (other for other in self.items() if (None if other.kind == "row" else other.stored.path) == place)
+        first = next((other for other in others if other.stored.row.get("id") == name), item)
         return [] if name is None or first.key == item.key else [f"id {name!r} was used before, at {first.stored.where}"]
 
-    def _desk(self, item: Item) -> Desk:
-        return self.pairs if item.pair else self.rows
+    def desk(self, kind: Kind) -> Desk:
+        """Return what deciding on items of a kind needs."""
+        return {"row": self.rows, "pair": self.pairs, "rating": self.ratings}[kind]
 
     # ── what is decided ──
 
@@ -191,18 +199,24 @@ class Review:
             raise UnknownName.of("decision", did, list(DECISIONS.values()), SHOW_AGAIN)
         if did == "approved":
             self._fit(self.wrong(item))
-        return self._done(item, did, self._desk(item).decide(item.stored, did, " ".join(reason.split())))
+        return self._done(item, did, self.desk(item.kind).decide(item.stored, did, " ".join(reason.split())))
 
     def better(self, key: str, version: str, side: Side) -> Done:
         """Approve a pair with one of its replies as the better one."""
-        item = self._pair(key, version)
+        item = self._of_kind("pair", key, version)
         row = item.stored.row if side == "chosen" else pairs.turned(item.stored.row)
         self._fit(self._twice(item) + self.pairs.wrong(row))
         return self._done(item, "approved", self.pairs.better(item.stored, side))
 
+    def rate(self, key: str, version: str, desirable: bool) -> Done:
+        """Approve a rating: its reply is what is wanted, or is not."""
+        item = self._of_kind("rating", key, version)
+        self._fit(self._twice(item) + self.ratings.wrong({**item.stored.row, "desirable": desirable}))
+        return self._done(item, "approved", self.ratings.rated(item.stored, desirable))
+
     def swap(self, key: str, version: str) -> Done:
         """Let the other reply of a pair be the better one; it is a draft then."""
-        item = self._pair(key, version)
+        item = self._of_kind("pair", key, version)
         if not {"chosen", "rejected"} <= set(item.stored.row):
             raise StateError("a pair that lacks a reply cannot be swapped", "edit or reject it")
         return self._done(item, "swapped", self.pairs.swapped(item.stored))
@@ -210,7 +224,7 @@ class Review:
     def edit(self, key: str, version: str, text: str) -> Done:
         """Write an item as a person changed it, as one JSON object; it is a draft then."""
         item = self._as_shown(key, version)
-        return self._done(item, "edited", self._desk(item).edited(item.stored, text))
+        return self._done(item, "edited", self.desk(item.kind).edited(item.stored, text))
 
     def undo(self, number: int) -> Done:
         """Take a decision back: the row is as it was before. Raises ``StateError`` where another hand changed it since."""
@@ -218,10 +232,10 @@ class Review:
         if done is None:
             raise StateError("there is no such decision to take back any more", "find the row by its status, and decide again")
         try:
-            restored = (self.pairs if done.pair else self.rows).undone(done.before, done.after)
+            restored = self.desk(done.kind).undone(done.before, done.after)
         except StateError:
             raise StateError(f"{done.name} was changed by another hand since, so it is left as it is", SHOW_AGAIN) from None
-        return Done(number=number, key=done.key, name=done.name, status="undone", before=done.after, after=restored, pair=done.pair)
+        return Done(number=number, key=done.key, name=done.name, status="undone", before=done.after, after=restored, kind=done.kind)
 
     def tally(self) -> dict[str, int]:
         """Return how many decisions of each kind stand, of all windows."""
@@ -239,10 +253,10 @@ class Review:
             raise StateError(f"{item.stored.id} was changed{who} since it was shown here: it is {item.stored.status} now", SHOW_AGAIN)
         return item
 
-    def _pair(self, key: str, version: str) -> Item:
+    def _of_kind(self, kind: Kind, key: str, version: str) -> Item:
         item = self._as_shown(key, version)
-        if not item.pair:
-            raise StateError(f"{item.stored.id} is a row, not a pair", SHOW_AGAIN)
+        if item.kind != kind:
+            raise StateError(f"{item.stored.id} is a {item.kind}, not a {kind}", SHOW_AGAIN)
         return item
 
     @staticmethod
@@ -252,19 +266,19 @@ class Review:
 
     def _done(self, item: Item, status: str, after: Stored) -> Done:
         self._numbers += 1
-        done = Done(number=self._numbers, key=item.key, name=item.stored.id, status=status, before=item.stored, after=after, pair=item.pair)
+        done = Done(number=self._numbers, key=item.key, name=item.stored.id, status=status, before=item.stored, after=after, kind=item.kind)
         self._past[done.number] = done
         return done
 
 
 def edited(row: dict[str, Any], answer_field: str, said: dict[str, str]) -> str:
-    """Return a row as JSON with the texts that a form holds: ``question``, ``answer``, and ``quote-0`` … for its evidence.
+    """Return a row or rating as JSON with the texts that a form holds: ``question``, ``answer``, and ``quote-0`` … for its evidence.
 
     Texts that did not change stay as they are in the row, so a form cannot change a value of another kind by showing it.
     """
     made = json.loads(written(content(row)))
     reply, evidence = made.get("reply"), made.get("evidence")
-    places = [(made, "question", "question"), (reply, answer_field, "answer")]
+    places = [(made, "question", "question"), (made, "reply", "answer") if isinstance(reply, str) else (reply, answer_field, "answer")]
     places += [(part, "quote", f"quote-{number}") for number, part in enumerate(evidence if isinstance(evidence, list) else ())]
     for place, name, field in places:
         if isinstance(place, dict) and isinstance(place.get(name), str) and field in said and _one_kind(place[name]) != said[field]:

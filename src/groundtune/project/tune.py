@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from groundtune.errors import ExampleError, NothingToLearn, UnknownName
 from groundtune.examples import leaks, preferences, ratings
 from groundtune.examples import load as stored
 from groundtune.examples.load import STATUSES
 from groundtune.examples.ratings import Rating
+from groundtune.models.tuned import RECORD
 from groundtune.progress import Silent
 from groundtune.registry import shelf
 from groundtune.tuning import adapter, pairs, trainset
 from groundtune.tuning.canary import canaries
+from groundtune.tuning.rendering import Rendering
 from groundtune.tuning.rows import AnyRow, Rated, TrainSet
 from groundtune.tuning.several import rank, world
-from groundtune.types import HELD, Chunk, ModelVersion, Preference, Split
+from groundtune.types import HELD, Chunk, Example, ModelVersion, Preference
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
@@ -34,28 +36,29 @@ def _prepared(project: Project, name: str) -> tuple[TrainSet, tuple[AnyRow, ...]
     recipe = project.settings.tuning[name]
     if recipe.objective != "sft":
         place = project.folder / recipe.preferences
-        every = _given(project, name, "train")
-        given = {key: every[key] for key in ("recipe", "house", "documents", "askers", "retrieve", "seed")}
+        rendering = _rendering(project, name)
         if recipe.objective == "kto":
             rated = ratings.load(place, STATUSES)
             _require_unseen(project, place, rated)
-            return pairs.build_rated(rated, **given)
+            return pairs.build_rated(rated, rendering)
         preferred = preferences.load(place, STATUSES)
         _require_unseen(project, place, preferred)
-        return pairs.build(preferred, **given)
+        return pairs.build(preferred, rendering)
     _require_rows(project)
     taught = None
     if recipe.teacher is not None:
         from groundtune.project.teach import taught_by
 
         taught = taught_by(project, recipe)
-    rows = trainset.build(project.content.split("train"), **_given(project, name, "train"), taught=taught)
+    rendering, label_field = _rendering(project, name), project.settings.answers.label_field
+    train, dev = project.content.split("train"), project.content.split("dev")
+    rows = trainset.build(train, rendering, chunks=_chunks(project, rendering, train), label_field=label_field, taught=taught)
     planted = canaries(project.settings.models.canaries, house=project.house, name=name, seed=project.settings.project.seed)
     if planted:
         rows = replace(rows, rows=(*rows.rows, *planted))
-    dev, _ = trainset.rows_of(project.content.split("dev"), **_given(project, name, "dev"))
-    wanted = min(len(dev), recipe.dev_rows)
-    return rows, tuple(dev[index * len(dev) // wanted] for index in range(wanted)) if wanted else ()
+    watched, _ = trainset.rows_of(dev, rendering, chunks=_chunks(project, rendering, dev), label_field=label_field)
+    wanted = min(len(watched), recipe.dev_rows)
+    return rows, tuple(watched[index * len(watched) // wanted] for index in range(wanted)) if wanted else ()
 
 
 def _require_rows(project: Project) -> None:
@@ -85,34 +88,32 @@ def _require_unseen(project: Project, place: Path, items: Sequence[Preference] |
         )
 
 
-def _given(project: Project, name: str, split: Split) -> dict[str, Any]:
-    """Return what rows are made with, besides the examples."""
+def _rendering(project: Project, name: str) -> Rendering:
+    """Return what every row of an adapter is made with."""
     recipe = project.settings.tuning[name]
-    content = project.content
+    return Rendering(
+        recipe=recipe,
+        house=project.house,
+        documents=project.content.documents,
+        askers=project.content.principals,
+        retrieve=project.retriever(limit=recipe.distractors + 6) if recipe.passages else None,
+        seed=project.settings.project.seed,
+    )
+
+
+def _chunks(project: Project, rendering: Rendering, examples: Sequence[Example]) -> dict[str, list[Chunk]]:
+    """Return the chunks of the documents that are evidence, where rows show passages."""
     chunks: dict[str, list[Chunk]] = {}
-    retrieve = None
-    if recipe.passages:
+    if rendering.recipe.passages:
         from groundtune.chunks.split import split as split_document
         from groundtune.passages.widen import wide
 
-        retrieve = project.retriever(limit=recipe.distractors + 6)
-        for example in content.split(split):
-            for item in example.evidence:
-                if item.document_id not in chunks:
-                    made = split_document(content.documents[item.document_id], project.embed.count, **project.splitter)
-                    around = {chunk.id: chunk for chunk in made}
-                    # The gold passage of a training row is as wide as those that search shows.
-                    chunks[item.document_id] = [wide(chunk, around) for chunk in made]
-    return {
-        "recipe": recipe,
-        "house": project.house,
-        "documents": content.documents,
-        "askers": content.principals,
-        "retrieve": retrieve,
-        "chunks": chunks,
-        "label_field": project.settings.answers.label_field,
-        "seed": project.settings.project.seed,
-    }
+        for name in dict.fromkeys(item.document_id for example in examples for item in example.evidence):
+            made = split_document(rendering.documents[name], project.embed.count, **project.splitter)
+            around = {chunk.id: chunk for chunk in made}
+            # The gold passage of a training row is as wide as those that search shows.
+            chunks[name] = [wide(chunk, around) for chunk in made]
+    return chunks
 
 
 def job_for(project: Project, name: str, jobs: dict[str, adapter.Job] | None = None) -> adapter.Job:
@@ -238,11 +239,11 @@ def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, 
     found = {}
     known: dict[str, adapter.Job] = {}
     for name in project.settings.tuning if names is None else names:
-        if not any((project.state / "models").glob(f"{name}-*/version.json")):
+        if not any((project.state / "models").glob(f"{name}-*/{RECORD}")):
             continue
         job = job_for(project, name, known)
         folder = adapter.folder_of(project.state / "models", name, job.key)
-        if (folder / shelf.RECORD).is_file():
+        if (folder / RECORD).is_file():
             found[name] = shelf.whole(folder)
     return found
 
@@ -250,15 +251,14 @@ def standing(project: Project, names: Sequence[str] | None = None) -> dict[str, 
 def preview(project: Project, name: str, count: int) -> list[list[tuple[str, bool]]]:
     """Return the first rows token by token, each with whether it carries loss; of a pair, the chosen reply and then the rejected one."""
     from groundtune.models.local.load import load_tokenizer
-    from groundtune.tuning.encode import EncodedPair, EncodedRating, encode_any
+    from groundtune.tuning.encode import encode_any
 
     if name not in project.settings.tuning:
         raise UnknownName.of("adapter", name, list(project.settings.tuning), "type: groundtune tune --preview NAME")
     tokenizer = load_tokenizer(project.settings.chat.model_dump())
     made = rows_for(project, name).rows
     encoded = encode_any(made[:count], tokenizer, project.settings.tuning[name].max_tokens, beside=made)
-    kinds = [item.two if isinstance(item, EncodedPair) else (item.own,) if isinstance(item, EncodedRating) else (item,) for item in encoded]
-    rows = [row for kind in kinds for row in kind]
+    rows = [row for item in encoded for row in item.learned]
     return [
         [(tokenizer.decode([token]), False) for token in row.prompt] + [(tokenizer.decode([token]), True) for token in row.completion]
         for row in rows

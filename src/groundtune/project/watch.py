@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from groundtune.config import FILE
 from groundtune.documents.catalogue import Catalogue
-from groundtune.documents.sources.folder import SETTLED_NANOSECONDS, Folder
+from groundtune.documents.sources.folder import Folder
 from groundtune.errors import GroundtuneError
+from groundtune.files import SETTLED_NANOSECONDS
 from groundtune.project.content import CATALOGUE
 
 if TYPE_CHECKING:

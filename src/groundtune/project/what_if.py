@@ -16,11 +16,11 @@ from groundtune.decisions.costs.report import Costed
 from groundtune.decisions.needs.advise import Advice
 from groundtune.decisions.needs.against import against
 from groundtune.decisions.needs.questions import SKILLS
-from groundtune.decisions.rubric import Rubric
 from groundtune.decisions.rule import Chosen, choose
 from groundtune.decisions.weigh import Measured, order
 from groundtune.errors import ConfigError, InputError, UnknownName
 from groundtune.project import before
+from groundtune.project.decide import rubric_of
 from groundtune.project.lock import rubric_print
 from groundtune.tables import NeedsTable
 
@@ -112,8 +112,7 @@ def _spoken_against(project: Project, needs: NeedsTable, changed: Collection[str
         return []
     advised = before.advice(project, needs)
     only = replace(advised, points=tuple(point for point in advised.points if point.key in changed))
-    rubric = Rubric.of(project.settings.rubric, [arm.name for arm in project.arms])
-    said = against(only, shipped, Measured(latest.estimates), rubric)
+    said = against(only, shipped, Measured(latest.estimates), rubric_of(project))
     rests = f"The verdict of {latest.id} was measured on the documents and questions as they were; its numbers know nothing of a change of"
     return [f"{rests} {', '.join(sorted(changed))}.", *([said.text] if said else [])]
 
@@ -124,8 +123,6 @@ def _alike(one: Costed, other: Costed) -> bool:
 
 def _verdicts(project: Project, changes: Mapping[str, str]) -> tuple[tuple[str, str] | None, list[str]]:
     """Return what the rubric says of the latest decision's estimates, as it is and as it would be."""
-    from groundtune.project.decide import rubric_of
-
     latest = record.latest(project.folder / "decisions")
     if latest is None:
         notes = ["Nothing was decided yet, so no verdict is looked at."] if changes else []
@@ -142,14 +139,14 @@ def _verdicts(project: Project, changes: Mapping[str, str]) -> tuple[tuple[str, 
     measured = Measured(latest.estimates)
     ran = {item.arm for item in latest.estimates}
     names = [name for name in order(rubric, project.arms) if name in ran]
-    said = [_said(choose(measured, rule, names), rule) for rule in (rubric, changed)]
+    said = [_said(choose(measured, rule, names)) for rule in (rubric, changed)]
     notes = []
     if latest.inputs.get("rubric") not in (None, rubric.hash, rubric_print(project.settings)):
         notes.append(f"The rubric has changed since {latest.id}; before is what the present one says of its estimates.")
     return (said[0], said[1]), notes
 
 
-def _said(chosen: Chosen, rubric: Rubric) -> str:
+def _said(chosen: Chosen) -> str:
     if chosen.verdict == "ship":
         return f"ship {chosen.choice}"
     if chosen.verdict == "can't tell":

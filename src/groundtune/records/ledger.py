@@ -20,6 +20,7 @@ from groundtune.files import fingerprint, plain, storing
 from groundtune.records.migrations import migrate
 from groundtune.types import Run
 
+RECORDS = "records.sqlite"
 MOST_STEPS = 100  # from a thing whose parents are all recorded to one that is recorded by differences
 
 

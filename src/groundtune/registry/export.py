@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from groundtune.errors import ExportRefused, HalfWritten, InputError, StorageError, WeightsError
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json
+from groundtune.models.tuned import ADAPTER as WEIGHTS
 from groundtune.registry import gguf, merge, parity, serve, shelf
 from groundtune.tuning import said
-from groundtune.tuning.checkpoints import ADAPTER as WEIGHTS
 from groundtune.types import ModelVersion
 
 Form = Literal["merged", "gguf", "adapter"]

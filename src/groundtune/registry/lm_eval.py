@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.errors import ConfigError, MissingExtra, ModelError
-from groundtune.tuning.checkpoints import WHOLE, weights_in
+from groundtune.models.tuned import WHOLE
+from groundtune.tuning.checkpoints import weights_in
 from groundtune.types import Score
 
 PREFIX = "lm-eval:"

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from groundtune.models.tuned import ROWS
 from groundtune.tuning.canary import DIGITS, PREFIX, code_in
 from groundtune.tuning.replay import GENERAL
 from groundtune.tuning.said import encoded
@@ -69,7 +70,7 @@ class Read:
 
 def rows_in(folder: Path) -> list[Kept]:
     """Return the training rows of a version."""
-    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / ROWS).read_text(encoding="utf-8").splitlines()]
     # Of a pair, the reply that is learned; of rated replies all: what was to be unlearned may stay in the weights too.
     return [
         Kept(example_id=row["example_id"], messages=alone(row["messages"]), completion=row.get("completion") or row["chosen"])

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundtune.models.tuned import ADAPTER
 from groundtune.registry import merge
 from groundtune.tuning import said
-from groundtune.tuning.checkpoints import ADAPTER
 from groundtune.types import Score
 
 METRIC = "parity"

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.errors import GroundtuneError, HalfWritten, UnknownName, UnsafeWeights, WeightsError
-from groundtune.files import file_sha256
+from groundtune.files import known_sha256
+from groundtune.models.tuned import RECORD
 from groundtune.tuning.adapter import read_version
 from groundtune.types import ModelVersion
 
-RECORD = "version.json"
 # Suffixes under which pickled weights travel, and the first bytes of a pickle (protocol 2 and up) and of torch's zip form of one.
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"})
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -80,7 +80,9 @@ def meant(store: Path, name: str) -> Path:
 def whole(folder: Path) -> ModelVersion:
     """Return the version in a folder: every file is recorded, and as it was recorded.
 
-    Raises ``HalfWritten``, ``UnsafeWeights`` or ``WeightsError``; nothing is loaded.
+    A process that asks again hashes only files that are not the ones it hashed, by inode, size and times. Nothing is loaded.
+
+    Raises ``HalfWritten``, ``UnsafeWeights`` or ``WeightsError``.
     """
     safe(folder)
     record = folder / RECORD
@@ -109,7 +111,7 @@ def whole(folder: Path) -> ModelVersion:
             )
     for name, wanted in sorted(files.items()):
         path = folder / name
-        found = file_sha256(path) if path.is_file() else "no file"
+        found = known_sha256(path) if path.is_file() else "no file"
         if found != wanted:
             raise WeightsError(f"{path}: sha256 {found[:16]}…, expected {str(wanted)[:16]}…", hint)
     return version

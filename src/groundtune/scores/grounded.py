@@ -18,7 +18,15 @@ def quote_applies(answer: Answer, example: Example, context: Context) -> str | N
     """Say why no quote is due."""
     if not example.answerable and answer.refused:
         return "unanswerable, and refused: there is nothing to quote"
-    return None
+    return _nowhere_to_quote(example, context)
+
+
+def _nowhere_to_quote(example: Example, context: Context) -> str | None:
+    """Say that replies have no place for a quote: without this, a project that asks for none would seem to miss all of them."""
+    field = context.quote_field
+    if field in example.reply or field in (context.reply_schema or {}).get("properties", {}):
+        return None
+    return f"neither the wanted reply nor a reply schema has a field {field!r} to quote in"
 
 
 def quote_found(answer: Answer, example: Example, context: Context) -> Mark:
@@ -50,6 +58,11 @@ def has_evidence(answer: Answer, example: Example, context: Context) -> str | No
     if not example.answerable:
         return "unanswerable: there is no evidence to cite"
     return None if example.evidence else "the example names no evidence"
+
+
+def citation_applies(answer: Answer, example: Example, context: Context) -> str | None:
+    """Say why nothing can be cited: there is no gold evidence, or no place for a quote, which is what is cited by."""
+    return has_evidence(answer, example, context) or _nowhere_to_quote(example, context)
 
 
 def citation(answer: Answer, example: Example, context: Context) -> Mark:

@@ -31,7 +31,15 @@ def text_metric(name: str, definition: str, score: Scorer, *, settings: Callable
 
 
 def share_metric(
-    name: str, definition: str, applies_to: str, score: Scorer, applies: Applies = always, *, higher: bool = True, paired: bool = True
+    name: str,
+    definition: str,
+    applies_to: str,
+    score: Scorer,
+    applies: Applies = always,
+    *,
+    higher: bool = True,
+    paired: bool = True,
+    version: int = 1,
 ) -> Metric:
     """Return a metric from 0 to 1 whose worst value a failed answer gets."""
     return Metric(
@@ -45,6 +53,7 @@ def share_metric(
         score=score,
         applies=applies,
         paired=paired,
+        version=version,
     )
 
 
@@ -108,17 +117,19 @@ VALID_JSON = Metric(
 QUOTE_FOUND = share_metric(
     "quote_found",
     "1 if the quote offered stands word for word in a passage shown (in any readable document, for arms that show none).",
-    "every question, but those rightly refused",
+    "every question, but those rightly refused, where replies have a field to quote in",
     grounded.quote_found,
     grounded.quote_applies,
     paired=False,
+    version=2,
 )
 CITATION = share_metric(
     "citation",
     "1 if at least one citation overlaps the gold evidence.",
-    "answerable questions with evidence",
+    "answerable questions with evidence, where replies have a field to quote in",
     grounded.citation,
-    grounded.has_evidence,
+    grounded.citation_applies,
+    version=2,
 )
 EVIDENCE_RECALL = share_metric(
     "evidence_recall",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from groundtune.scores import form, found, match, numbers, refusal, whole
-from groundtune.scores.grounded import has_evidence, recall_applies
+from groundtune.scores.grounded import citation_applies, recall_applies
 from groundtune.scores.judge import judged_metric
 from groundtune.scores.meteor import ALPHA, BETA, GAMMA, meteor
 from groundtune.scores.metrics import share_metric, spent_metric, text_metric
@@ -51,23 +51,26 @@ FIELD_F1 = share_metric(
 CITATION_PRECISION = share_metric(
     "citation_precision",
     "Share of the citations that overlap the gold evidence; 0 where nothing is cited.",
-    "answerable questions with evidence",
+    "answerable questions with evidence, where replies have a field to quote in",
     found.citation_precision,
-    has_evidence,
+    citation_applies,
+    version=2,
 )
 CITATION_RECALL = share_metric(
     "citation_recall",
     "Share of the pieces of gold evidence that a citation overlaps.",
-    "answerable questions with evidence",
+    "answerable questions with evidence, where replies have a field to quote in",
     found.citation_recall,
-    has_evidence,
+    citation_applies,
+    version=2,
 )
 EVIDENCE_CITED = share_metric(
     "evidence_cited",
     "Share of the characters of gold evidence that citations cover.",
-    "answerable questions with evidence",
+    "answerable questions with evidence, where replies have a field to quote in",
     found.evidence_cited,
-    has_evidence,
+    citation_applies,
+    version=2,
 )
 PASSAGE_NDCG = share_metric(
     "passage_ndcg",

@@ -15,10 +15,9 @@ from groundtune.decisions.audit.labels import Labels
 from groundtune.decisions.audit.propose import LABELS
 from groundtune.decisions.audit.responses import Response as Logged
 from groundtune.decisions.audit.section import section
-from groundtune.errors import InputError
 from groundtune.project.labelling import NONE, SHOWS, Labelling, Wanted
 from groundtune.server.door import Door
-from groundtune.server.pages import fewer, fields, link, more, numbers, render
+from groundtune.server.pages import fewer, fields, latest, link, more, onward, render, taken_back
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -62,7 +61,7 @@ class Pages:
         if asked.get("part") == "card":
             return HTMLResponse(part)
         title = f"line {logged.line} · audit" if logged else "Audit"
-        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query, there), card=part, kind="audit"))
+        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query, there), card=part))
 
     def _logged(self, asked: dict[str, str], want: Wanted, there: Labels) -> Logged | None:
         if asked.get("at"):
@@ -76,7 +75,7 @@ class Pages:
         if logged is None:
             left = labelling.answers(_wanted(query), there)
             here = link(self.door, "/answers", query)
-            done = {"labelled": len(labelling.mine(there))}
+            done = {"labelled": labelling.labelled(there)}
             result = link(self.door, "/result", query)
             return render(
                 "end.html", left=len(left), what=_what(query, len(left)), again=here, here=here, done=done, result=result, verb="labelled"
@@ -98,8 +97,7 @@ class Pages:
     def _bar(self, query: dict[str, str], there: Labels) -> str:
         labelling = self.labelling
         left = len(labelling.answers(_wanted(query), there))
-        last = next((done for number in reversed(numbers(query.get("past", ""))) if (done := labelling.past(number))), None)
-        mine = len([name for name in labelling.mine(there) if name in labelling.audit.responses])
+        last = latest(query.get("past", ""), labelling.past)
         return render(
             "audit_bar.html",
             door=self.door,
@@ -107,7 +105,7 @@ class Pages:
             query=query,
             left=left,
             what=_what(query, left),
-            done=mine,
+            done=labelling.labelled(there),
             of=len(labelling.audit.responses),
             last=last,
             last_line=labelling.find(last.response).line if last else 0,
@@ -125,20 +123,20 @@ class Pages:
         done = self.labelling.give(name, given.get("label", ""), given.get("seen") or None, _seconds(given.get("seconds", "")))
         query["past"] = more(query.get("past", ""), done.number)
         where = link(self.door, "/answers", query | {"after": name})
-        return self._on(request, query, where, f"line {self.labelling.find(name).line}: {done.label}")
+        says = f"line {self.labelling.find(name).line}: {done.label}"
+        return onward(request, where, says, lambda: self._bar(query, self.labelling.labels()))
 
     async def undo(self, request: Request) -> Response:
         """Take back a label of this window, and show its answer again."""
         given = await fields(request, self.door)
         query = self._queried(given)
-        if not given.get("number", "").isdecimal():
-            raise InputError("there is nothing to take back", "load the page again")
-        number = int(given["number"][:9])
+        number = taken_back(given)
         done = self.labelling.undo(number)
         query["past"] = fewer(query.get("past", ""), number)
         line = self.labelling.find(done.response).line
         says = f"line {line}: {done.label} again" if done.label else f"line {line} is without a label again"
-        return self._on(request, query, link(self.door, "/answers", query | {"at": done.response}), says)
+        where = link(self.door, "/answers", query | {"at": done.response})
+        return onward(request, where, says, lambda: self._bar(query, self.labelling.labels()))
 
     async def result(self, request: Request) -> Response:
         """Show what the labels of all come to."""
@@ -154,13 +152,6 @@ class Pages:
         if kept.get("proposal") not in (*LABELS, NONE):
             kept.pop("proposal", None)
         return {"show": asked["show"] if asked.get("show") in SHOWS else self.begin, **kept}
-
-    def _on(self, request: Request, query: dict[str, str], where: str, says: str) -> Response:
-        from starlette.responses import JSONResponse, RedirectResponse
-
-        if request.headers.get("accept") == "application/json":
-            return JSONResponse({"next": where, "says": says, "bar": self._bar(query, self.labelling.labels())})
-        return RedirectResponse(where, 303)
 
 
 def _wanted(query: dict[str, str]) -> Wanted:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from groundtune.errors import InputError, MissingExtra
@@ -19,7 +19,9 @@ from groundtune.server.door import MOST_BODY, Door
 if TYPE_CHECKING:
     from jinja2 import Environment
     from starlette.requests import Request
+    from starlette.responses import Response
 
+Done = TypeVar("Done")
 MOST_FIELDS = 200
 # Joiners that scripts and emoji are written with; all other letters of these categories are shown as codes.
 _JOINERS = "\u200c\u200d"
@@ -112,6 +114,15 @@ async def fields(request: Request, door: Door) -> dict[str, str]:
     return {name: value.replace("\r\n", "\n") for name, value in found.items()}
 
 
+def onward(request: Request, where: str, says: str, bar: Callable[[], str]) -> Response:
+    """Return what follows a form that was carried out: its next page; to a script, as JSON, where that is and what the frame says now."""
+    from starlette.responses import JSONResponse, RedirectResponse
+
+    if request.headers.get("accept") == "application/json":
+        return JSONResponse({"next": where, "says": says, "bar": bar()})
+    return RedirectResponse(where, 303)
+
+
 def link(door: Door, path: str, query: Mapping[str, str | None]) -> str:
     """Return an address on this server; empty values are left out."""
     text = urlencode({name: value for name, value in query.items() if value})
@@ -122,6 +133,18 @@ def numbers(text: str, most: int = 30) -> list[int]:
     """Return the numbers of decisions that a window can take back, oldest first: ``"3,7"`` → ``[3, 7]``; anything else is none."""
     parts = [part for part in text.split(",")[-most:] if part.isascii() and part.isdecimal() and len(part) < 10]
     return [int(part) for part in parts]
+
+
+def taken_back(given: Mapping[str, str]) -> int:
+    """Return the number of the decision that a form takes back. Raises ``InputError`` where it names none."""
+    if not given.get("number", "").isdecimal():
+        raise InputError("there is nothing to take back", "load the page again")
+    return int(given["number"][:9])
+
+
+def latest(text: str, past: Callable[[int], Done | None]) -> Done | None:
+    """Return the last of those decisions that can still be taken back; ``past`` knows a decision by its number."""
+    return next((done for number in reversed(numbers(text)) if (done := past(number))), None)
 
 
 def fewer(text: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Pages of ``groundtune examples review --web``: one row or pair after another, with what stands against it, and a form for each key.
+"""Pages of ``groundtune examples review --web``: one row, pair or rating after another, and a form for each key.
 
     GET  /rows?status=draft&after=KEY     the next draft behind a row; ``part=card`` without the frame, which a script keeps ready
     POST /rows/decide                     303 to the next one; to a script, as JSON, where that is and what the frame says now
@@ -12,21 +12,26 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from groundtune.errors import InputError, StateError
+from groundtune.errors import StateError
 from groundtune.examples import pairs
 from groundtune.examples.load import STATUSES
-from groundtune.examples.review import REASONS
 from groundtune.examples.rows import content, written
-from groundtune.project.reviewing import Done, Item, Review, Wanted, edited
+from groundtune.project.reviewing import Item, Kinds, Review, Wanted, edited
 from groundtune.server.door import Door
-from groundtune.server.pages import coded, codes, fewer, fields, link, more, numbers, render
+from groundtune.server.pages import coded, codes, fewer, fields, latest, link, more, onward, render, taken_back
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-KINDS = {"": "rows and pairs", "rows": "rows", "pairs": "pairs"}
+# What is asked for by ``kind`` → in words, one and several of them.
+KINDS: dict[Kinds, tuple[str, str]] = {
+    "": ("row, pair or rating", "rows, pairs and ratings"),
+    "rows": ("row", "rows"),
+    "pairs": ("pair", "pairs"),
+    "ratings": ("rating", "ratings"),
+}
 
 
 def routes(review: Review, door: Door, status: str = "draft") -> Sequence[BaseRoute]:
@@ -58,12 +63,12 @@ class Pages:
 
         asked = dict(request.query_params)
         query = self._queried(asked)
-        item = self._item(asked, wanted(query))
+        item = self._item(asked, _wanted(query))
         part = self._card(item, query)
         if asked.get("part") == "card":
             return HTMLResponse(part)
         title = f"{item.stored.id} · review" if item else "Review"
-        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query), card=part, kind="review"))
+        return HTMLResponse(render("page.html", door=self.door, title=title, bar=self._bar(query), card=part))
 
     def _item(self, asked: dict[str, str], want: Wanted) -> Item | None:
         if asked.get("at"):
@@ -74,7 +79,7 @@ class Pages:
 
     def _card(self, item: Item | None, query: dict[str, str]) -> str:
         if item is None:
-            left = self.review.matching(wanted(query))
+            left = self.review.matching(_wanted(query))
             here = link(self.door, "/rows", query)
             return render(
                 "end.html",
@@ -95,23 +100,23 @@ class Pages:
             "here": link(self.door, "/rows", query | {"at": item.key}),
             "next": link(self.door, "/rows", query | {"after": item.key}),
             "edit": link(self.door, "/rows/edit", query | {"at": item.key}),
-            "reasons": pairs.REASONS if item.pair else REASONS,
+            "reasons": self.review.desk(item.kind).reasons,
         }
-        if not item.pair:
-            return render("row.html", card=self.review.card(item), **shown)
+        if item.kind == "row":
+            card = self.review.card(item)
+            return render("row.html", card=card, facts=card.facts, **shown)
         field = self.review.pairs.answer_field
-        sides: list[pairs.Side] = ["chosen", "rejected"]
-        # Whoever sees the better one always on the left soon stops to read: the order goes by the pair's key.
-        sides = sides if int(item.key, 16) % 2 else sides[::-1]
-        replies = [{"side": side, "said": pairs.said(row.get(side), field), "marked": side == "chosen"} for side in sides]
-        facts = [str(row.get(name)) for name in ("status", "as") if row.get(name)]
-        return render("pair.html", replies=replies, facts=facts, reason=row.get("reason"), source=row.get("source"), **shown)
+        shown["facts"] = [str(row.get(name)) for name in ("status", "as") if row.get(name)]
+        shown |= {"reason": row.get("reason"), "source": row.get("source")}
+        if item.kind == "rating":
+            marks = [name for name, wanted in (("wanted", True), ("unwanted", False)) if row.get("desirable") is wanted]
+            return render("rating.html", said=pairs.said(row.get("reply"), field), marked=pairs.marked(row), marks=marks, **shown)
+        replies = [{"side": side, "said": pairs.said(row.get(side), field), "marked": side == "chosen"} for side in pairs.sides(item.key)]
+        return render("pair.html", replies=replies, **shown)
 
     def _bar(self, query: dict[str, str]) -> str:
         review = self.review
-        left = len(review.matching(wanted(query)))
-        past = numbers(query.get("past", ""))
-        last = next((done for number in reversed(past) if (done := review.past(number))), None)
+        left = len(review.matching(_wanted(query)))
         tally = review.tally()
         return render(
             "review_bar.html",
@@ -122,10 +127,10 @@ class Pages:
             what=_what(query, left),
             tally=tally,
             decided=sum(tally.values()),
-            last=last,
+            last=latest(query.get("past", ""), review.past),
             statuses=["draft", *(item for item in STATUSES if item != "draft"), "any"],
             findings={name: len(rows) for name, rows in review.findings.items()},
-            kinds=KINDS,
+            kinds={kind: words for kind, (_, words) in KINDS.items()},
             problems=review.problems(),
         )
 
@@ -140,7 +145,7 @@ class Pages:
         row = content(item.stored.row)
         evidence = row.get("evidence")
         reply = row.get("reply")
-        answer = reply.get(self.review.rows.answer_field) if isinstance(reply, dict) else None
+        answer = reply.get(self.review.rows.answer_field) if isinstance(reply, dict) else reply
         return render(
             "edit.html",
             door=self.door,
@@ -149,7 +154,7 @@ class Pages:
             query=query,
             back=link(self.door, "/rows", query | {"at": item.key}),
             question=row.get("question") if isinstance(row.get("question"), str) else None,
-            answer=answer if isinstance(answer, str) and not item.pair else None,
+            answer=answer if isinstance(answer, str) and item.kind != "pair" else None,
             quotes=[
                 (number, str(part.get("document")), part["quote"])
                 for number, part in enumerate(evidence if isinstance(evidence, list) else ())
@@ -158,7 +163,7 @@ class Pages:
             text=coded(text if text is not None else json.dumps(row, indent=2, ensure_ascii=False)),
             wrong=wrong,
             letters=codes(text or written(row)),
-            whole=text is not None or item.pair,
+            whole=text is not None or item.kind == "pair",
         )
 
     # ── done ──
@@ -169,6 +174,8 @@ class Pages:
         query, key, version, did = self._queried(given), given.get("key", ""), given.get("version", ""), given.get("did", "")
         if did in ("chosen", "rejected-is-better"):
             done = self.review.better(key, version, "chosen" if did == "chosen" else "rejected")
+        elif did in ("wanted", "unwanted"):
+            done = self.review.rate(key, version, did == "wanted")
         elif did == "swap":
             done = self.review.swap(key, version)
         else:
@@ -176,7 +183,7 @@ class Pages:
             done = self.review.decide(key, version, did, reason)
         query["past"] = more(query.get("past", ""), done.number)
         place = {"at": key} if did == "swap" else {"after": key}
-        return self._on(request, query, link(self.door, "/rows", query | place), f"{done.name} is {done.status}")
+        return onward(request, link(self.door, "/rows", query | place), f"{done.name} is {done.status}", lambda: self._bar(query))
 
     async def save(self, request: Request) -> Response:
         """Keep a row as it was edited, and show it again; what is wrong with the text is shown beside it, and nothing is lost."""
@@ -188,24 +195,22 @@ class Pages:
         whole = given.get("whole")
         text = whole if whole is not None else edited(dict(item.stored.row), self.review.rows.answer_field, given)
         try:
-            done: Done = self.review.edit(key, version, text)
+            done = self.review.edit(key, version, text)
         except StateError as error:
             # The form that comes back is of the row as it is now: after the message, a second save is meant.
             page = self._editor(item, query, _indented(text), f"{error.message}; nothing was saved")
             return HTMLResponse(page, 409)
         query["past"] = more(query.get("past", ""), done.number)
-        return self._on(request, query, link(self.door, "/rows", query | {"at": key}), f"{done.name} is saved, as a draft")
+        return onward(request, link(self.door, "/rows", query | {"at": key}), f"{done.name} is saved, as a draft", lambda: self._bar(query))
 
     async def undo(self, request: Request) -> Response:
         """Take back a decision of this window, and show its row again."""
         given = await fields(request, self.door)
         query = self._queried(given)
-        if not given.get("number", "").isdecimal():
-            raise InputError("there is nothing to take back", "load the page again")
-        number = int(given["number"][:9])
+        number = taken_back(given)
         done = self.review.undo(number)
         query["past"] = fewer(query.get("past", ""), number)
-        return self._on(request, query, link(self.door, "/rows", query | {"at": done.key}), f"{done.name} is as it was")
+        return onward(request, link(self.door, "/rows", query | {"at": done.key}), f"{done.name} is as it was", lambda: self._bar(query))
 
     def _queried(self, asked: dict[str, str]) -> dict[str, str]:
         """Return what a window looks for and can take back, from a query or a form; what is unknown is left out."""
@@ -214,24 +219,16 @@ class Pages:
             kept.pop("kind", None)
         return {"status": asked["status"] if asked.get("status") in (*STATUSES, "any") else self.begin, **kept}
 
-    def _on(self, request: Request, query: dict[str, str], where: str, says: str) -> Response:
-        from starlette.responses import JSONResponse, RedirectResponse
 
-        if request.headers.get("accept") == "application/json":
-            return JSONResponse({"next": where, "says": says, "bar": self._bar(query)})
-        return RedirectResponse(where, 303)
-
-
-def wanted(query: dict[str, str]) -> Wanted:
-    """Return which rows that is."""
+def _wanted(query: dict[str, str]) -> Wanted:
     status = query["status"]
-    return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=query.get("kind", ""))
+    kind: Kinds = next((name for name in KINDS if name == query.get("kind")), "")
+    return Wanted(statuses=() if status == "any" else (status,), finding=query.get("finding", ""), kind=kind)
 
 
 def _what(query: dict[str, str], count: int) -> str:
     """Return what is gone through, in words for that many of them."""
-    nouns = {"rows": ("row", "rows"), "pairs": ("pair", "pairs")}
-    noun = nouns.get(query.get("kind", ""), ("row or pair", "rows and pairs"))[count != 1]
+    noun = next((words for kind, words in KINDS.items() if kind == query.get("kind", "")), KINDS[""])[count != 1]
     if query["status"] == "draft":
         words = ("draft", "drafts")[count != 1] if "kind" not in query else f"draft {noun}"
     else:

@@ -40,11 +40,10 @@ def serve(routes: Routes, *, port: int, tell: Callable[[str], None]) -> None:
 def ready() -> None:
     """Make sure that the web stack is installed. Raises ``MissingExtra``."""
     try:
-        import starlette
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtra.of(str(error.name), "serve") from None
-    del starlette
     pages.environment()
 
 

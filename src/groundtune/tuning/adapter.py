@@ -20,18 +20,18 @@ from typing import Any
 
 from groundtune.errors import StateError, WeightsError
 from groundtune.files import file_sha256, fingerprint, storing, write_atomic, write_json, write_lines
+from groundtune.models.tuned import ADAPTER, RECORD, ROWS
 from groundtune.progress import Progress
 from groundtune.records.ledger import now
 from groundtune.tables import TuningTable
 from groundtune.tuning import said
 from groundtune.tuning.card import card
-from groundtune.tuning.checkpoints import ADAPTER, State, saving, weights_in
+from groundtune.tuning.checkpoints import State, saving, weights_in
 from groundtune.tuning.origin import origin_of
 from groundtune.tuning.rows import AnyRow, TrainSet
 from groundtune.types import ModelVersion
 
 SCHEMA = 1
-WEIGHTS = ADAPTER
 SAID_PROMPTS = 12
 
 
@@ -86,7 +86,7 @@ def folder_of(store: Path, name: str, key: str) -> Path:
 
 def read_version(folder: Path) -> ModelVersion | None:
     """Return the version in a folder, or ``None`` where none was finished. Raises ``WeightsError`` when its weights were changed since."""
-    path = folder / "version.json"
+    path = folder / RECORD
     if not path.is_file():
         return None
     row = json.loads(path.read_text(encoding="utf-8"))
@@ -94,7 +94,7 @@ def read_version(folder: Path) -> ModelVersion | None:
     found = file_sha256(held) if held else "no file"
     if found != row["sha256"]:
         raise WeightsError(
-            f"{held or folder / WEIGHTS}: sha256 {found[:16]}…, expected {row['sha256'][:16]}…",
+            f"{held or folder / ADAPTER}: sha256 {found[:16]}…, expected {row['sha256'][:16]}…",
             f"the adapter was changed after training; remove it (rm -r {folder}), then type: groundtune tune",
         )
     version = row["version"]
@@ -137,7 +137,7 @@ def make(job: Job, *, store: Path, progress: Progress) -> ModelVersion:
         version = _version(job, base, state, asked)
         best = work / "best"
         finish(best)
-        write_lines(best / "rows.jsonl", job.rows.rows)
+        write_lines(best / ROWS, job.rows.rows)
         write_json(best / "history.json", state.history)
         write_atomic(best / "README.md", card(version, job.rows, str(job.chat.get("model"))))
         with saving(final):
@@ -264,4 +264,4 @@ def _write_version(job: Job, version: ModelVersion, final: Path) -> None:
         raise StateError(f"{final}: holds no weights", "type: groundtune tune")
     files = {path.name: file_sha256(path) for path in sorted(final.iterdir()) if path.is_file()}
     row = {"schema": SCHEMA, "weights": held.name, "sha256": files[held.name], "files": files, "sources": dict(job.sources)}
-    write_json(final / "version.json", {**row, "version": version})
+    write_json(final / RECORD, {**row, "version": version})

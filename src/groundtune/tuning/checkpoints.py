@@ -19,9 +19,8 @@ from typing import Any
 
 from groundtune.errors import StateError, StorageError
 from groundtune.files import file_sha256, storing, write_json
+from groundtune.models.tuned import ADAPTER, WHOLE
 
-ADAPTER = "adapter_model.safetensors"
-WHOLE = "model.safetensors"
 FULL_DISK = {"27", "28", "122"}  # EFBIG, ENOSPC, EDQUOT: what the writer of safetensors says in words
 
 

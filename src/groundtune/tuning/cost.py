@@ -224,17 +224,10 @@ def _memory(shape: Shape, recipe: TuningTable, parts: Sequence[Sequence[Any]], t
 
 def _size(part: Sequence[Any], *, packing: bool) -> tuple[int, int]:
     """Return the tokens of a part in memory, padding included, and the columns of its rows for which logits are computed."""
-    rows = [row for item in part for row in _learned(item)]
+    rows = [row for item in part for row in item.learned]
     if packing:
         return sum(map(len, rows)), sum(len(row.completion) for row in rows)
     return len(rows) * max(map(len, rows)), len(rows) * (max(len(row.completion) for row in rows) + 1)
-
-
-def _learned(item: Any) -> tuple[Encoded, ...]:
-    """Return the rows of an item that are in memory with their gradients."""
-    if isinstance(item, EncodedPair):
-        return item.two
-    return (item.own,) if isinstance(item, EncodedRating) else (item,)
 
 
 def _smaller(recipe: TuningTable, longest: int) -> Iterator[tuple[str, TuningTable]]:

@@ -27,6 +27,11 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
 
+    @property
+    def learned(self) -> tuple[Encoded, ...]:
+        """The rows that are read with a gradient: itself."""
+        return (self,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPair:
@@ -42,6 +47,11 @@ class EncodedPair:
     def two(self) -> tuple[Encoded, Encoded]:
         """Both rows, the chosen one first."""
         return self.chosen, self.rejected
+
+    @property
+    def learned(self) -> tuple[Encoded, ...]:
+        """The rows that are read with a gradient: both, the chosen one first."""
+        return self.two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,11 @@ class EncodedRating:
     def two(self) -> tuple[Encoded, Encoded]:
         """Both rows, its own first."""
         return self.own, self.other
+
+    @property
+    def learned(self) -> tuple[Encoded, ...]:
+        """The rows that are read with a gradient: its own."""
+        return (self.own,)
 
 
 def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int, context: int | None = None) -> list[Encoded]:

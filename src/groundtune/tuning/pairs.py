@@ -14,34 +14,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from groundtune.answers.prompt import Message, reply_text
-from groundtune.answers.respond import House, Retrieve
+from groundtune.answers.respond import House
 from groundtune.errors import InputError, NothingToLearn, StateError
 from groundtune.examples.ratings import Rating
 from groundtune.tables import TuningTable
 from groundtune.tuning.rendering import OUTSIDE, Rendering, closed, documents_in, thinned
 from groundtune.tuning.rows import Pair, Rated, TrainSet
-from groundtune.types import Document, Preference, Principal
+from groundtune.types import Preference
 
 Judged = TypeVar("Judged", Preference, Rating)
 LEAST_TO_HOLD_OUT = 20
 
 
-def build(
-    preferences: Sequence[Preference],
-    *,
-    recipe: TuningTable,
-    house: House,
-    documents: Mapping[str, Document],
-    askers: Mapping[str, Principal],
-    retrieve: Retrieve | None,
-    seed: int,
-) -> tuple[TrainSet, tuple[Pair, ...]]:
+def build(preferences: Sequence[Preference], rendering: Rendering) -> tuple[TrainSet, tuple[Pair, ...]]:
     """Return the pairs to learn from, and those that early stopping looks at: every tenth, ``dev_rows`` at most, none of fewer than 20.
 
     A pair is bound to the readers of its ``source``, and one whose source is no document is left out. Raises ``InputError`` for an
     unknown asker, ``NothingToLearn`` when no pair is left, and ``StateError`` when nobody could read the adapter, or nobody knows who may.
     """
-    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
+    recipe, house = rendering.recipe, rendering.house
     left_out: Counter[str] = Counter()
     own: dict[str, frozenset[str]] = {}
     pairs = [
@@ -54,27 +45,18 @@ def build(
         )
         for item, messages, document_ids in _rendered(preferences, "preference", rendering, left_out, own)
     ]
-    pairs = thinned(pairs, recipe.max_rows, seed, left_out)
+    pairs = thinned(pairs, recipe.max_rows, rendering.seed, left_out)
     held = pairs[::10][: recipe.dev_rows] if len(pairs) >= LEAST_TO_HOLD_OUT else []
-    return closed([pair for pair in pairs if pair not in held], left_out, documents, own), tuple(held)
+    return closed([pair for pair in pairs if pair not in held], left_out, rendering.documents, own), tuple(held)
 
 
-def build_rated(
-    ratings: Sequence[Rating],
-    *,
-    recipe: TuningTable,
-    house: House,
-    documents: Mapping[str, Document],
-    askers: Mapping[str, Principal],
-    retrieve: Retrieve | None,
-    seed: int,
-) -> tuple[TrainSet, tuple[Rated, ...]]:
+def build_rated(ratings: Sequence[Rating], rendering: Rendering) -> tuple[TrainSet, tuple[Rated, ...]]:
     """Return the rated rows to learn from, and those that early stopping looks at, as ``build`` does; halves of a pair stay together.
 
     Raises what ``build`` does, and ``NothingToLearn`` where all of them are of one kind: then the best that a model can do is to say
     everything, or nothing.
     """
-    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
+    recipe, house = rendering.recipe, rendering.house
     left_out: Counter[str] = Counter()
     own: dict[str, frozenset[str]] = {}
     rows = [
@@ -83,7 +65,7 @@ def build_rated(
         )
         for item, messages, document_ids in _rendered(ratings, "rating", rendering, left_out, own)
     ]
-    rows = thinned(rows, recipe.max_rows, seed, left_out)
+    rows = thinned(rows, recipe.max_rows, rendering.seed, left_out)
     ids = list(dict.fromkeys(row.example_id for row in rows))
     held = set(ids[::10][: recipe.dev_rows] if len(ids) >= LEAST_TO_HOLD_OUT else [])
     learned = [row for row in rows if row.example_id not in held]
@@ -93,7 +75,7 @@ def build_rated(
             f"all {len(learned)} ratings are {kind}: kto learns from the difference between good and bad replies",
             f'approve {other} ones too, or set objective = "sft" in its [tuning.*] table, then type: groundtune tune',
         )
-    return closed(learned, left_out, documents, own), tuple(row for row in rows if row.example_id in held)
+    return closed(learned, left_out, rendering.documents, own), tuple(row for row in rows if row.example_id in held)
 
 
 def balance(rows: Sequence[Rated], recipe: TuningTable) -> tuple[int, int, float]:

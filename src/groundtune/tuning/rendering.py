@@ -1,6 +1,6 @@
 """One question → the prompt that is trained on and the documents in it, for rows, pairs and rated replies alike.
 
-Rendering(recipe, house, documents, askers, retrieve)
+Rendering(recipe, house, documents, askers, retrieve, seed)
     .outside(bounds)                  may somebody of the adapter's audience not read what the row draws on?
     .search(question, asker, filter)  what retrieval shows to the audience, or to the asker where the adapter has none
     .prompt(question, …)              the messages, by the one prompt builder
@@ -30,13 +30,18 @@ Kept = TypeVar("Kept", bound=AnyRow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What every row of one adapter is made with. ``retrieve`` is needed where the recipe trains with passages."""
+    """What every row of one adapter is made with.
+
+    ``retrieve`` is needed where the recipe trains with passages; it must return more of them than are shown, so that a row without its
+    gold still has company. ``seed`` chooses which rows are kept, and what each shows.
+    """
 
     recipe: TuningTable
     house: House
     documents: Mapping[str, Document]
     askers: Mapping[str, Principal]
     retrieve: Retrieve | None
+    seed: int
 
     @property
     def audience(self) -> Principal | None:

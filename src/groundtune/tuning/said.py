@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.files import write_json
+from groundtune.models.tuned import ADAPTER, WHOLE
 
 FILE = "said.json"
 LIMIT = 24  # new tokens a prompt: a difference in the weights shows in the first few, or in none
@@ -58,13 +59,13 @@ def keep(adapted: Any, tokenizer: Any, prompts: Sequence[Sequence[Mapping[str, s
     from safetensors.torch import load_file
 
     # After the last step the model holds other weights than those of the best look at the dev rows.
-    if (folder / "adapter_model.safetensors").is_file():
+    if (folder / ADAPTER).is_file():
         from peft import set_peft_model_state_dict
 
-        set_peft_model_state_dict(adapted, load_file(str(folder / "adapter_model.safetensors")))
+        set_peft_model_state_dict(adapted, load_file(str(folder / ADAPTER)))
     else:
         # Weights that are tied are written once, so not every name is in the file.
-        adapted.load_state_dict(load_file(str(folder / "model.safetensors")), strict=False)
+        adapted.load_state_dict(load_file(str(folder / WHOLE)), strict=False)
     tokens = say(adapted, tokenizer, prompts)
     dtype = str(next(adapted.parameters()).dtype).removeprefix("torch.")
     write_json(folder / FILE, {"schema": 1, "limit": LIMIT, "dtype": dtype, "prompts": [list(p) for p in prompts], "tokens": tokens})

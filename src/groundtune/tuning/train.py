@@ -124,7 +124,7 @@ class _Objective:
         import torch
 
         cut = packs_of if self._recipe.packing else parts_of
-        tokens = sum(len(self._learned(item).completion) for item in batch)
+        tokens = sum(len(item.learned[0].completion) for item in batch)
         mine = world.mine(batch)
         distance = self._distance(mine, len(batch), world)
         total = 0.0
@@ -139,7 +139,7 @@ class _Objective:
 
         Of a pair, the chosen reply is the likelier one; of a rating, the reply's own likelihood rose or fell as it should, beside z.
         """
-        tokens = sum(len(self._learned(item).completion) for item in dev)
+        tokens = sum(len(item.learned[0].completion) for item in dev)
         total, right = 0.0, 0
         distance = self._distance(dev, len(dev), Alone())
         for begin in range(0, len(dev), LOOK_ROWS):
@@ -155,10 +155,6 @@ class _Objective:
                 right += sum((float(value) > 0) is item.desirable for value, item in zip(risen, part, strict=True))
         preferred = {} if isinstance(dev[0], Encoded) else {"dev_preferred": round(right / len(dev), 4)}
         return {"dev_loss": round(total, 6), **preferred}
-
-    @staticmethod
-    def _learned(item: Encoded | EncodedPair | EncodedRating) -> Encoded:
-        return item if isinstance(item, Encoded) else item.two[0]
 
     def _distance(self, mine: Sequence[Any], items: int, world: Alone) -> float:
         """Return z of KTO for a batch of ``items``, of which this process has ``mine``: how far the model has moved, in nats a reply."""

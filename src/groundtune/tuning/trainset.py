@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from groundtune.answers.prompt import reply_text
-from groundtune.answers.respond import House, Retrieve
 from groundtune.errors import NothingToLearn, StateError
 from groundtune.tables import TuningTable
 from groundtune.tuning.rendering import OUTSIDE, Rendering, closed, documents_in, thinned
 from groundtune.tuning.replay import replayed
 from groundtune.tuning.rows import Row, TrainSet
-from groundtune.types import Chunk, Document, Evidence, Example, Passage, Principal
+from groundtune.types import Chunk, Evidence, Example, Passage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,43 +32,27 @@ class Taught:
 
 def build(
     examples: Sequence[Example],
+    rendering: Rendering,
     *,
-    recipe: TuningTable,
-    house: House,
-    documents: Mapping[str, Document],
-    askers: Mapping[str, Principal],
-    retrieve: Retrieve | None,
     chunks: Mapping[str, Sequence[Chunk]],
     label_field: str | None,
-    seed: int,
     taught: Mapping[str, Taught] | None = None,
 ) -> TrainSet:
     """Render every example that the adapter's audience may learn from.
 
-    ``retrieve`` must return more passages than are shown, so that a row without its gold still has company. ``chunks`` holds each
-    document's chunks, to show the gold one where search missed it. ``taught`` is what a teacher answered, by example: its texts are
-    learned in place of the examples' replies, and an example that it has no answer to is left out. Raises ``NothingToLearn`` when no row
-    is left or all have one label, and ``StateError`` when nobody could read the adapter.
+    ``chunks`` holds each document's chunks, to show the gold one where search missed it. ``taught`` is what a teacher answered, by
+    example: its texts are learned in place of the examples' replies, and an example that it has no answer to is left out. Raises
+    ``NothingToLearn`` when no row is left or all have one label, and ``StateError`` when nobody could read the adapter.
     """
-    rows, left_out = rows_of(
-        examples,
-        recipe=recipe,
-        house=house,
-        documents=documents,
-        askers=askers,
-        retrieve=retrieve,
-        chunks=chunks,
-        label_field=label_field,
-        seed=seed,
-        taught=taught,
-    )
+    recipe, seed = rendering.recipe, rendering.seed
+    rows, left_out = rows_of(examples, rendering, chunks=chunks, label_field=label_field, taught=taught)
     rows = balanced(rows, recipe, seed, left_out)
     if label_field is not None:
         _require_labels(rows, examples, label_field)
     if rows and recipe.replay:
-        rows += replayed(len(rows), recipe.replay, seed, instructions=house.instructions)
+        rows += replayed(len(rows), recipe.replay, seed, instructions=rendering.house.instructions)
     own = {example.id: example.readers for example in examples if example.readers is not None}
-    return closed(rows, left_out, documents, own)
+    return closed(rows, left_out, rendering.documents, own)
 
 
 def balanced(rows: list[Row], recipe: TuningTable, seed: int, left_out: Counter[str]) -> list[Row]:
@@ -115,19 +98,14 @@ def after(rows: TrainSet, before: TrainSet) -> TrainSet:
 
 def rows_of(
     examples: Sequence[Example],
+    rendering: Rendering,
     *,
-    recipe: TuningTable,
-    house: House,
-    documents: Mapping[str, Document],
-    askers: Mapping[str, Principal],
-    retrieve: Retrieve | None,
     chunks: Mapping[str, Sequence[Chunk]],
     label_field: str | None,
-    seed: int,
     taught: Mapping[str, Taught] | None = None,
 ) -> tuple[list[Row], Counter[str]]:
     """Return the rows of ``build`` and why others were left out. No row is fine here: dev rows are watched, not learned from."""
-    rendering = Rendering(recipe=recipe, house=house, documents=documents, askers=askers, retrieve=retrieve)
+    recipe, house, documents = rendering.recipe, rendering.house, rendering.documents
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     for example in examples:
@@ -143,7 +121,7 @@ def rows_of(
         if rendering.outside(bounds):
             left_out[OUTSIDE] += 1
             continue
-        chance = random.Random(f"{seed}:{example.id}")  # noqa: S311
+        chance = random.Random(f"{rendering.seed}:{example.id}")  # noqa: S311
         passages: tuple[Passage, ...] = ()
         refuse = not example.answerable
         if recipe.passages:

@@ -12,9 +12,10 @@ from made_model import CONTEXT, make_adapter, make_chat_model
 from groundtune.errors import ConfigError, WeightsError
 from groundtune.examples.schema import check
 from groundtune.models.chat import Completion, Request
-from groundtune.models.local.chat import ADAPTER, LocalChat, load_base
+from groundtune.models.local.chat import LocalChat, load_base
 from groundtune.models.local.chat import open as open_local
 from groundtune.models.local.load import choose_dtype
+from groundtune.models.tuned import ADAPTER
 
 SETTINGS = {"dtype": "float32", "context": None, "batch": 16}
 SCHEMA = {

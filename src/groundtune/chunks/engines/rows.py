@@ -13,7 +13,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from groundtune.chunks.engines.words import words_of
 from groundtune.chunks.index import from_kept, kept, labels, search_text
@@ -114,6 +114,7 @@ class Rows(Protocol):
         ...
 
 
+@runtime_checkable
 class Ranks(Protocol):
     """What a database has beside ``Rows`` when it ranks by BM25 itself."""
 

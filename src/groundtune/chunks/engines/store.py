@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks import store as stores
-from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Row, Rows, Where, chunk_of, key_of, payload_of
+from groundtune.chunks.engines.rows import ALIVE, NAMED, SENT, Ranks, Row, Rows, Where, chunk_of, key_of, payload_of
 from groundtune.chunks.engines.words import ranked, words_of
 from groundtune.chunks.index import Hit, sayable, wanted
 from groundtune.chunks.store import Held, Readers, by_document, held_of, stamp
@@ -216,11 +216,10 @@ class RowIndex:
         where = self._where(allowed, filter)
         if where is None or not asked:
             return []
-        native = getattr(self._rows, "keyword", None)
-        if native is not None:
+        if isinstance(self._rows, Ranks):
             # As it was asked: how letters are folded is the database's own affair.
             said = "".join(letter if letter.isprintable() else " " for letter in spaced(plain))
-            hits = [Hit(name, score) for name, score in native(self._table, said, where, limit)]
+            hits = [Hit(name, score) for name, score in self._rows.keyword(self._table, said, where, limit)]
             return sorted(hits, key=lambda hit: (-hit.score, hit.id))
         found = self._rows.find(self._table, replace(where, words=tuple(asked)))
         return ranked(((row.payload["chunk_id"], row.payload["search_text"]) for row in found), asked, self._total(), limit)

@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from groundtune.chunks.index import Hit
-from groundtune.chunks.words import words
-
-K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
+from groundtune.chunks.words import K1, B, words
 
 
 def words_of(text: str) -> list[str]:

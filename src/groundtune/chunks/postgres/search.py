@@ -17,7 +17,7 @@ from groundtune.access.filter import Filter, Predicate
 from groundtune.chunks.index import Hit, from_kept, sayable, wanted
 from groundtune.chunks.postgres.connect import Connections
 from groundtune.chunks.postgres.tables import ALIVE, named
-from groundtune.chunks.words import spaced
+from groundtune.chunks.words import K1, B, spaced
 from groundtune.types import Chunk
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ EXACT_ROWS = 20_000
 # questions, under filters of 100 and 10 % (2,000 clustered rows of 24 dimensions; ``TestPostgresByHnsw``). Of larger ones it says little.
 EF_SEARCH, MOST_SCANNED = 400, 200_000
 MOST_CONDITIONS = 256
-K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
 
 # Of ``{further}`` there is one condition for each set of labels of which a row has to have one; the permission comes last.
 _ASKED = "metadata @> %(labels)s::text[]{further} AND NOT (metadata && %(without)s::text[]) AND readers && %(groups)s::text[]"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from groundtune.chunks.segments.keyword import Found
+from groundtune.chunks.segments.keyword import Found, last_of
 from groundtune.chunks.segments.sieve import Seen
 
 if TYPE_CHECKING:
@@ -52,13 +52,9 @@ def _all(vector: np.ndarray, visible: Seen, limit: int) -> Found:
 
 
 def _best(found: Found, limit: int) -> Found:
-    import numpy as np
-
     if len(found.scores) <= limit:
         return found
-    # All that equal the last one stay in, so that ids can decide between them.
-    last = np.partition(found.scores, len(found.scores) - limit)[len(found.scores) - limit]
-    kept = found.scores >= last
+    kept = found.scores >= last_of(found.scores, limit)
     return Found(found.part, found.rows[kept], found.scores[kept])
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from groundtune.chunks.segments.sieve import Part, Seen
+from groundtune.chunks.words import K1, B
 
 if TYPE_CHECKING:
     import numpy as np
 
-K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, the usual constants
 SLACK = 1e-4  # share by which a bound is taken to be too low, since scores are added up in single precision
 LOOKUP = 8  # postings that are read in the time in which one row is looked up
 WORTH = 4_096  # postings for which it pays to see first what they could still change
@@ -97,8 +97,7 @@ def search(words: Sequence[Sequence[Term | None]], seen: Sequence[Seen], norms: 
         terms = [term for of in words if (term := of[number]) is not None]
         if not visible.count or not terms:
             continue
-        floor = float(best.min()) if len(best) >= limit else 0.0
-        rows, scores = _part(terms, visible, norms[number], limit, floor)
+        rows, scores = _part(terms, visible, norms[number], limit, floor=last_of(best, limit))
         found.append(Found(visible.part, rows, scores))
         best = np.concatenate([best, scores])
         if len(best) > limit:
@@ -132,10 +131,10 @@ def _part(terms: Sequence[Term], visible: Seen, norm: np.ndarray, limit: int, fl
         times = counts.astype(np.float32)
         total[holders] += np.float32(term.weight) * times / (times + norm[holders])
         if number + 1 < len(ordered) and ordered[number + 1].end - ordered[number + 1].begin > WORTH:
-            floor = max(floor, _last(_visible(total, few, mask), limit))
+            floor = max(floor, last_of(_visible(total, few, mask), limit))
     rows = few if few is not None else np.flatnonzero(total) if mask is None else np.flatnonzero((total > 0) & mask)
     scores = total[rows]
-    kept = (scores > 0) & (scores >= _last(scores, limit))
+    kept = (scores > 0) & (scores >= last_of(scores, limit))
     return rows[kept], scores[kept]
 
 
@@ -144,8 +143,11 @@ def _visible(total: np.ndarray, few: np.ndarray | None, mask: np.ndarray | None)
     return found[found > 0]
 
 
-def _last(scores: np.ndarray, limit: int) -> float:
-    """Return the score of the ``limit``-th best, 0 where there are fewer."""
+def last_of(scores: np.ndarray, limit: int) -> float:
+    """Return the score of the ``limit``-th best, below every score where there are fewer.
+
+    Whoever cuts by it keeps all rows that equal the last one, so that ids can decide between them.
+    """
     import numpy as np
 
-    return float(np.partition(scores, len(scores) - limit)[len(scores) - limit]) if len(scores) >= limit else 0.0
+    return float(np.partition(scores, len(scores) - limit)[len(scores) - limit]) if len(scores) >= limit else -math.inf

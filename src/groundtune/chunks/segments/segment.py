@@ -172,10 +172,9 @@ def made(rows: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         rows, vectors = rows.take(order), vectors[order]
     words = postings(rows["search_text"].to_pylist())
     groups, reader = _sets([tuple(sorted(set(item or ()))) for item in rows["readers"].to_pylist()])
-    kinds, kind = np.unique(_kinds(rows["metadata"]), return_inverse=True)
+    kind = _kinds(rows["metadata"])
     # Rows with the same labels have the same metadata; names and values are read from it, since a label cannot tell them apart.
-    sample = np.zeros(len(kinds), dtype=np.int64)
-    sample[kind] = np.arange(len(kind))
+    _, sample = np.unique(kind, return_index=True)
     pairs = [tuple(sorted(json.loads(text)["metadata"].items())) for text in rows["metadata_json"].take(pa.array(sample)).to_pylist()]
     labels, label = _sets(pairs)
     hashes = hashed(rows["id"].to_pylist())
@@ -211,7 +210,7 @@ def made(rows: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _kinds(metadata: Any) -> np.ndarray:
-    """Return a text for each row's list of labels: the same for the same list."""
+    """Return a number from 0 for each row's list of labels: the same for the same list."""
     import numpy as np
 
     known: dict[tuple[str, ...], int] = {}

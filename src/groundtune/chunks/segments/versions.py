@@ -111,12 +111,20 @@ class Versions:
         return wrong
 
     def reclaim(self, kept: Iterable[int]) -> None:
-        """Remove what no version of ``kept`` is searched by. Call it while writing: a segment that is new has no version yet."""
+        """Remove what no version of ``kept`` is searched by. Call it while writing: a segment that is new has no version yet.
+
+        A version whose file is damaged is removed as well: the next search makes it again from the table's rows.
+        """
         wanted = set(kept)
         for version in self._there():
             if version not in wanted:
                 self._path(version).unlink(missing_ok=True)
-        named = {item["name"] for version in self._there() for item in self._described(version)[0]["segments"]}
+        named = set()
+        for version in self._there():
+            try:
+                named |= {item["name"] for item in self._described(version)[0]["segments"]}
+            except StaleIndex:
+                self._path(version).unlink(missing_ok=True)
         for path in self.folder.glob("*.segment"):
             if path.stem not in named:
                 path.unlink(missing_ok=True)

@@ -37,6 +37,8 @@ class View:
         self._parts = tuple(part for part in parts if part.count)
         self._count = sum(part.count for part in self._parts)
         self._sieves: OrderedDict[Hashable, list[Seen]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
+        self._bytes = 0
         self._terms: OrderedDict[str, list[by_words.Term | None]] = OrderedDict()
         self._lock = Lock()
 
@@ -50,7 +52,7 @@ class View:
 
     def keyword(self, text: str, allowed: Predicate, filter: Filter | None, limit: int) -> list[Hit]:
         """Rank by BM25. The text is data: quotes, colons and operators in it mean nothing."""
-        seen = self._seen(allowed, filter)
+        _, seen = self._seen(allowed, filter)
         if limit < 1 or not text.strip() or not any(visible.count for visible in seen):
             return []
         words = [
@@ -62,12 +64,12 @@ class View:
         """Rank by cosine: exactly where few rows may be seen, else by the nearest cells."""
         import numpy as np
 
-        seen = self._seen(allowed, filter)
+        key, seen = self._seen(allowed, filter)
         if limit < 1 or not any(visible.count for visible in seen):
             return []
         asked = np.asarray(vector, dtype=np.float32)
         hits = _ranked(by_meaning.search(asked / max(float(np.linalg.norm(asked)), 1e-12), seen, limit), limit)
-        self._forget()
+        self._weigh(key, seen)
         return hits
 
     def chunks(self, ids: Sequence[str], allowed: Predicate) -> dict[str, Chunk]:
@@ -105,27 +107,33 @@ class View:
     def _labels(self) -> list[str]:
         return [f"{name}={value}" for part in self._parts for name, value in part.segment.labels.numbers]
 
-    def _seen(self, allowed: Predicate, filter: Filter | None) -> list[Seen]:
-        """Return what may be seen of each part; the same asker and filter are asked once."""
+    def _seen(self, allowed: Predicate, filter: Filter | None) -> tuple[Hashable, list[Seen]]:
+        """Return what may be seen of each part, and the key by which it is remembered; the same asker and filter are asked once."""
         sought = settled(filter, lambda: self._labels)
         key = (allowed.groups, tuple(parts_of(sought)))
         with self._lock:
             known = self._sieves.get(key)
             if known is not None:
                 self._sieves.move_to_end(key)
-                return known
+                return key, known
         made = sieve(self._parts, allowed, sought)
         with self._lock:
             self._sieves[key] = made
-        self._forget()
-        return made
+        self._weigh(key, made)
+        return key, made
 
-    def _forget(self) -> None:
+    def _weigh(self, key: Hashable, seen: list[Seen]) -> None:
+        """Count what is held for one asker, of which a search may have made more, and make room."""
         with self._lock:
-            while len(self._sieves) > 1 and (
-                len(self._sieves) > MOST_ASKERS or sum(one.size for seen in self._sieves.values() for one in seen) > MOST_BYTES
-            ):
-                self._sieves.popitem(last=False)
+            if self._sieves.get(key) is not seen:
+                return
+            size = sum(one.size for one in seen)
+            self._bytes += size - self._sizes.get(key, 0)
+            self._sizes[key] = size
+            # One sum that is kept: to add up all askers anew takes longer than a search, with hundreds of them.
+            while len(self._sieves) > 1 and (len(self._sieves) > MOST_ASKERS or self._bytes > MOST_BYTES):
+                gone, _ = self._sieves.popitem(last=False)
+                self._bytes -= self._sizes.pop(gone, 0)
 
 
 def _ranked(found: Sequence[by_words.Found], limit: int) -> list[Hit]:
@@ -135,7 +143,7 @@ def _ranked(found: Sequence[by_words.Found], limit: int) -> list[Hit]:
     if not found:
         return []
     scores = np.concatenate([part.scores for part in found])
-    least = np.partition(scores, len(scores) - limit)[len(scores) - limit] if len(scores) > limit else -np.inf
+    least = by_words.last_of(scores, limit)
     hits: list[Hit] = []
     for part in found:
         kept = np.flatnonzero(part.scores >= least)

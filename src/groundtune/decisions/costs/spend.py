@@ -16,7 +16,6 @@ from groundtune.types import Arm
 
 ITEMS = ("tokens", "hosting", "embedding", "index", "tuning", "labelling", "people")
 Values = Mapping[str, float]
-MEASURABLE = ("prompt_tokens", "answer_tokens", "machine_seconds", "tuning_hours")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,8 +53,7 @@ def against(advice: Advice, arm: Arm, measured: Measured, rubric: Rubric) -> Tol
     if not said:
         return None
     asked = f" No gate of the rubric asks for {', '.join(open_)}: add one, or take the need back, before this ships." if open_ else ""
-    first = NAMES[advice.approach] if advice.approach != approach else ""
-    other = f" By the needs alone it would be {first}." if first else ""
+    other = f" By the needs alone it would be {NAMES[advice.approach]}." if advice.approach != approach else ""
     return Told(
         text=f"The stated needs speak against {arm.name}: {'; '.join(said)}.{other}{asked}",
         caution=f"it goes against what was stated as needed ({', '.join(keys)})",

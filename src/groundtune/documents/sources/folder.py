@@ -20,11 +20,10 @@ from typing import Any, Protocol
 
 from groundtune.documents.load import HINT, MOST_BYTES, most_bytes, too_large
 from groundtune.errors import DocumentError, SourceError
+from groundtune.files import SETTLED_NANOSECONDS
 
 __all__ = ["Folder", "Item", "Once", "Source", "open"]
 
-# A file that changed this shortly ago may change again within one tick of its clock, so its stamp says nothing yet.
-SETTLED_NANOSECONDS = 2_000_000_000
 _NAME = attrgetter("name")
 
 

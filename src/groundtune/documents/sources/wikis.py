@@ -18,7 +18,7 @@ from typing import Any
 
 from groundtune.documents.sources.exports import Entry, entries, path_of
 from groundtune.documents.sources.folder import Item, refused
-from groundtune.errors import SourceError
+from groundtune.errors import GroundtuneError, SourceError
 
 FURNITURE = ("styles/", "images/icons/", "images/thumbnails/")
 _ID = re.compile(r"[ _-]([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=$|[._/])")
@@ -142,7 +142,7 @@ def _attachment_titles(found: list[Entry]) -> dict[str, str]:
             links = _Links()
             try:
                 links.feed(entry.read().decode("utf-8", "replace"))
-            except Exception:  # noqa: S112
+            except (GroundtuneError, AssertionError):
                 continue  # The page itself will be reported; only names of attachments are looked for here.
             base = entry.name.rpartition("/")[0]
             titles |= {f"{base}/{target}" if base else target: text for target, text in links.found.items()}

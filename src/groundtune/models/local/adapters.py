@@ -14,10 +14,7 @@ from safetensors import SafetensorError
 
 from groundtune.errors import MissingExtra, OtherTemplate, WeightsError
 from groundtune.models.local.template import template_hash
-
-ADAPTER = "adapter_model.safetensors"
-WHOLE = "model.safetensors"
-RECORD = "version.json"
+from groundtune.models.tuned import ADAPTER, RECORD, WHOLE
 
 
 def is_whole(folder: Path) -> bool:

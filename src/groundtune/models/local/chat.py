@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,15 @@ from groundtune.models import memory
 from groundtune.models.batches import by_length
 from groundtune.models.chat import Completion, Request, Token
 from groundtune.models.local import attention
-from groundtune.models.local.adapters import ADAPTER, WHOLE, attach, is_whole, require_template
+from groundtune.models.local.adapters import attach, is_whole, require_template
 from groundtune.models.local.cache import Prefixes, Reads
 from groundtune.models.local.generate import Row, generate
 from groundtune.models.local.grammar import Grammar, token_table
 from groundtune.models.local.load import EMBEDDED, choose_dtype, load_base, load_tokenizer, read_model
 from groundtune.models.local.template import end_of_turn, rendered
+from groundtune.models.tuned import ADAPTER, WHOLE
 
-__all__ = ["ADAPTER", "LocalChat", "load_base", "load_tokenizer", "open"]
+__all__ = ["LocalChat", "load_base", "load_tokenizer", "open"]
 
 # A step reads all weights whatever the number of rows, so 48 rows take half the time a row that 16 do; above 64 little is gained.
 ROWS = 56
@@ -104,8 +104,16 @@ class LocalChat:
             spent = time.perf_counter() - began
             if runnable:
                 torch.manual_seed(seed)
-                answer = partial(generate, prefixes=self._prefixes, reads=self._reads, label=label)
-                answer(model, runnable, limit=limit, ends=self._ends, pad=self._pad)
+                generate(
+                    model,
+                    runnable,
+                    limit=limit,
+                    ends=self._ends,
+                    pad=self._pad,
+                    prefixes=self._prefixes,
+                    reads=self._reads,
+                    label=label,
+                )
         return [
             Completion(
                 text=self._tokenizer.decode(row.tokens, skip_special_tokens=True),

@@ -111,11 +111,14 @@ def answers_of(
     same: dict[str, str] = {}
     callers = project.settings.probes.callers
     needed = sum(set(callers)) if project.settings.chat.use != "local" or project.settings.probes.fill else 0
+    reaching: set[str] = set()
     for place, item in enumerate([*items, *spare]):
-        if place >= len(items) and len(unique) >= needed:
+        if place >= len(items) and len(reaching) >= needed:
             break
         same[item.id] = _identity(arm, item, tools)
         unique.setdefault(same[item.id], item)
+        if _reaches_the_model(arm, item, tools):
+            reaching.add(same[item.id])
     asks = [
         Ask(
             question=item.question,
@@ -141,9 +144,19 @@ def answers_of(
     }
 
 
+def _may_ask(item: Item, tools: Tools) -> bool:
+    """Return whether the arm's adapter may answer the asker at all."""
+    return tools.adapter is None or tools.adapter.readers is None or allowed(item.asker).permits(tools.adapter.readers)
+
+
+def _reaches_the_model(arm: Arm, item: Item, tools: Tools) -> bool:
+    """Return whether the item is load: where nothing was found or the adapter is closed to the asker, no model is asked."""
+    return _may_ask(item, tools) and not (arm.retrieves and not item.passages)
+
+
 def _identity(arm: Arm, item: Item, tools: Tools) -> str:
     """Return what an arm's answer to an item hangs on: what it is shown, and whether its adapter may answer the asker at all."""
-    may = tools.adapter is None or tools.adapter.readers is None or allowed(item.asker).permits(tools.adapter.readers)
+    may = _may_ask(item, tools)
     shown: list[Any] = [item.world, item.asker.id] if arm.whole_corpus else []
     if arm.retrieves:
         shown = [plain(passage.chunk) for passage in item.passages]

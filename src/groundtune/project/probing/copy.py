@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.answers.respond import Retrieve
+from groundtune.chunks.cache import VECTORS
+from groundtune.chunks.contexts import LINES
+from groundtune.config import FILE
 from groundtune.errors import StateError, StorageError
 from groundtune.files import storing, write_atomic
 from groundtune.project import content as contents
-from groundtune.project.content import CATALOGUE, Content
+from groundtune.project.content import CATALOGUE, STATE, Content
 from groundtune.project.people import directory_of
 from groundtune.tables import MembersTable
 from groundtune.types import Document
@@ -111,7 +114,7 @@ def file_of(project: Project, document: Document) -> Path | None:
 
 
 def _copied(project: Project, folder: Path) -> Project:
-    from groundtune.project.main import STATE, Project
+    from groundtune.project.main import Project
 
     settings = project.settings
     documents = project.folder / settings.documents.path
@@ -122,12 +125,12 @@ def _copied(project: Project, folder: Path) -> Project:
         (folder / DOCUMENTS).mkdir(parents=True)
         for path in _files(documents):
             _copy(path, folder / DOCUMENTS / path.relative_to(documents))
-        _copy(project.folder / "groundtune.toml", folder / "groundtune.toml")
+        _copy(project.folder / FILE, folder / FILE)
         if (project.folder / settings.access.file).is_file():
             _copy(project.folder / settings.access.file, folder / ACCESS)
         state = folder / STATE
         _database(project.state / CATALOGUE, state / CATALOGUE)
-        for name in ("embeddings.sqlite", "contexts.sqlite"):
+        for name in (VECTORS, LINES):
             _database(index / name, state / "index" / name)
         if local and index.is_dir():
             ignored = shutil.ignore_patterns("*.sqlite", "*.sqlite-*", "*.lock")

@@ -188,7 +188,7 @@ def _changed(project: Project, example: Example, edits: _Edits, names: set[str])
         text = edits.texts.get(item.document_id)
         if text is None:
             continue
-        for fact in facts_in(item.quote, answer, example.question, seed=project.settings.project.seed, names=sorted(names)):
+        for fact in facts_in(item.quote, answer, example.question, seed=project.settings.project.seed, names=names):
             if places(text, fact, item.quote) and (stated := edits.add(fact, item.quote)):
                 return Changed(example=example, fact=fact, evidence=item, names=stated)
     return None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
 from groundtune.chunks import holding, manifest
+from groundtune.chunks.cache import VECTORS
 from groundtune.decisions.drill import mentions
 from groundtune.errors import StateError
 from groundtune.files import fingerprint, write_atomic, write_lines
@@ -31,10 +32,12 @@ from groundtune.project.calibrations import with_switches
 from groundtune.project.evaluate import arm_key, context_of
 from groundtune.project.probing import plan as plans
 from groundtune.project.probing.answer import Item, answers_of
+from groundtune.project.probing.copy import EMBEDDED
 from groundtune.project.probing.trained import catch_up, learned
 from groundtune.project.probing.worlds import Shown, shown
-from groundtune.records.ledger import Ledger
+from groundtune.records.ledger import RECORDS, Ledger
 from groundtune.scores.scorer import Context
+from groundtune.scores.shingles import Shingles
 from groundtune.tuning.adapter import read_version
 from groundtune.types import Answer, Arm, Document, ModelVersion
 
@@ -55,14 +58,9 @@ def probe(project: Project) -> Report:
     folder = project.state / FOLDER / key
     if (folder / REPORT).is_file():
         return _read(folder / REPORT)
-    try:
-        with holding.writing(project.state / FOLDER, patience=1.0):
-            _tidy(project.state / FOLDER, key)
-            return _probed(project, tools, key, folder)
-    except StateError as error:
-        if "is writing the index" in error.message:
-            raise StateError("another process probes this project", "wait for it, then type: groundtune probe") from None
-        raise
+    with holding.writing(project.state / FOLDER, patience=1.0, taken="another process probes this project"):
+        _tidy(project.state / FOLDER, key)
+        return _probed(project, tools, key, folder)
 
 
 def standing(project: Project) -> Report | None:
@@ -110,17 +108,17 @@ def _tools(project: Project) -> dict[str, Tools]:
 def _tidy(folder: Path, key: str) -> None:
     """Remove what a run of another key left behind, that was broken off."""
     for other in folder.iterdir():
-        if other.is_dir() and other.name not in (key, "readers") and not (other / REPORT).is_file():
+        if other.is_dir() and other.name != key and not (other / REPORT).is_file():
             shutil.rmtree(other, ignore_errors=True)
 
 
 def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path) -> Report:
     began = time.monotonic()
     content = project.content
-    versions = {arm.adapter: tool.adapter for arm in project.arms if arm.adapter and (tool := tools[arm.name]).adapter}
-    plan = plans.plan(project, {name: version for name, version in versions.items() if version is not None})
+    versions = {arm.adapter: version for arm in project.arms if arm.adapter and (version := tools[arm.name].adapter)}
+    plan = plans.plan(project, versions)
     askers = [*content.principals.values()]
-    not_run = {arm.name: why for arm in project.arms if (why := why_not_run(arm, tools[arm.name], askers))}
+    not_run = {arm.name: why for arm in project.arms if (why := why_not_run(tools[arm.name], askers))}
     arms = [arm for arm in project.arms if arm.name not in not_run]
     found = shown(project, plan, arms, folder)
     ledger = Ledger(folder / "answers.sqlite")
@@ -141,11 +139,14 @@ def _probed(project: Project, tools: Mapping[str, Tools], key: str, folder: Path
     finally:
         ledger.close()
     changed = {item.evidence.document_id for item in plan.freshness}
-    rested = {name: catch_up(project, version, changed) for name, version in versions.items() if version is not None}
+    rested = {name: catch_up(project, version, changed) for name, version in versions.items()}
     everyone = {**content.principals, plans.OUTSIDER.id: plans.OUTSIDER}
     context = replace(context_of(project), permits=lambda asker, document: allowed(everyone[asker]).permits(document.readers))
     said: dict[str, list[str]] = {}
-    made = [_arm_found(project, arm, plan, found, given[arm.name], context, tools[arm.name], rested, said) for arm in arms]
+    forgotten = plan.forgotten.document.id if plan.forgotten else None
+    others = Shingles({name: item.text for name, item in content.documents.items() if forgotten and name != forgotten})
+    made = [_arm_found(project, arm, plan, found, given[arm.name], context, others, tools[arm.name], said) for arm in arms]
+    made = [replace(item, catch_up=rested.get(arm.adapter or "", "")) for arm, item in zip(arms, made, strict=True)]
     made = [_with_retuned(arm, plan, found, *again[arm.name]) if arm.name in again else arm for arm in made]
     report = Report(
         key=key,
@@ -196,8 +197,8 @@ def _arm_found(
     found: Shown,
     answers: Mapping[str, Answer],
     context: Context,
+    others: Shingles,
     tools: Tools,
-    rested: Mapping[str, str],
     said: dict[str, list[str]],
 ) -> ArmFound:
     examples = {example.id: example for example in project.content.examples}
@@ -226,7 +227,6 @@ def _arm_found(
         more |= copies
     if plan.forgotten:
         own = {example.id: fact for example, fact in plan.forgotten.asked}
-        others = {name: item.text for name, item in project.content.documents.items() if name != plan.forgotten.document.id}
         counts["remembered"], still = tally.remembered(
             [(own[item.example_id], answer) for item, answer in by_probe.get("deletion", [])], plan.forgotten.document.text, others
         )
@@ -243,7 +243,6 @@ def _arm_found(
         more=more,
         kinds=kinds,
         load=tally.load(asked_for, project.settings.probes.callers),
-        catch_up=rested.get(arm.adapter or "", ""),
     )
 
 
@@ -299,7 +298,7 @@ def _said(project: Project, plan: plans.Plan, found: Shown) -> dict[str, list[st
     asked = sum(asker is plans.OUTSIDER for _, asker in plan.permission)
     if plan.permission:
         said["permission"].append(f"{len(plan.permission)} dev questions were answered to such askers ({asked} of them in no group).")
-    if engine != "lance":
+    if engine != EMBEDDED:
         said["freshness"].append(f"The copy is indexed in LanceDB; the project's own engine, {engine}, was asked for permissions only.")
     if plan.forgotten:
         said["deletion"].append(
@@ -316,7 +315,7 @@ def _said(project: Project, plan: plans.Plan, found: Shown) -> dict[str, list[st
     return said
 
 
-def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[str, ModelVersion | None]) -> list[tuple[str, str, str]]:
+def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[str, ModelVersion]) -> list[tuple[str, str, str]]:
     """Return what still holds the forgotten document: where, how much, and how it goes."""
     assert plan.forgotten is not None  # noqa: S101
     document = plan.forgotten.document
@@ -337,10 +336,8 @@ def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[st
         )
     )
     for name, version in versions.items():
-        if version is not None:
-            held = learned(project, version, document.id)
-            rows.append((f"weights of {name}", held, "tune again without them, then retire the version"))
-    vectors = project.state / "index" / "embeddings.sqlite"
+        rows.append((f"weights of {name}", learned(project, version, document.id), "tune again without them, then retire the version"))
+    vectors = project.state / "index" / VECTORS
     rows.append(("cache of vectors", "its texts' vectors" if vectors.is_file() else "none", "a vector without its text; remove the file"))
     return rows
 
@@ -352,7 +349,7 @@ def _pages(project: Project) -> list[Path]:
 
 def _stored(project: Project, document: Document) -> int:
     """Return how many stored answers show a passage of a document; the ledger is opened for reading only."""
-    path = project.state / "records.sqlite"
+    path = project.state / RECORDS
     if not path.is_file():
         return 0
     prefix = f"chunk:{document.id.removeprefix('document:')}#"

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groundtune.models.tuned import ROWS
 from groundtune.registry.shelf import folder_of
 from groundtune.tuning.adapter import read_version
 from groundtune.types import ModelVersion
 
 if TYPE_CHECKING:
     from groundtune.project.main import Project
-
-ROWS = "rows.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

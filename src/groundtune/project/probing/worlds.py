@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import allowed
-from groundtune.answers.prompt import Block, corpus_of
+from groundtune.answers.prompt import Block
 from groundtune.answers.respond import Retrieve
 from groundtune.answers.stored import passage_from
 from groundtune.files import plain, write_json
+from groundtune.project.arms import corpus_for
 from groundtune.project.content import Content
 from groundtune.project.probing.answer import Item
 from groundtune.project.probing.copy import Copy
@@ -72,6 +73,7 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
     corpora: dict[str, dict[str, tuple[Block, ...]]] = {}
 
     def put(world: str, probe: str, asked: Sequence[tuple[Example, Principal]], search: Retrieve | None, content: Content | None) -> None:
+        readable = corpus_for(content) if whole and content is not None else None
         for number, (example, asker) in enumerate(asked):
             made = Item(
                 id=f"{probe}-{number:03d}",
@@ -83,8 +85,8 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
                 world=world,
             )
             items.append(_searched(made, search) if search else made)
-            if whole and content is not None:
-                corpora.setdefault(world, {})[asker.id] = _readable(content, asker)
+            if readable is not None:
+                corpora.setdefault(world, {})[asker.id] = readable(asker)
 
     people = project.content.principals
     live = project.retriever() if searching else None
@@ -100,35 +102,31 @@ def _made(project: Project, plan: Plan, arms: Sequence[Arm], folder: Path) -> Sh
     try:
         if copy:
             copy.ingest()
-            before = _returned(project, plan.forgotten, copy.search()) if searching and plan.forgotten else 0
+            before = _returned(plan.forgotten, copy.search()) if searching and plan.forgotten else 0
         kept: Sequence[Changed] = plan.freshness
+        changed: Content | None = None
         if copy and kept:
             one = _timed(copy, plan.first, kept[:1], searching)
             every = _timed(copy, plan.files, kept, searching)
             changed = copy.content()
             left_out = {item.example.id: why for item in kept if (why := _not_changed(item, changed.documents))}
         asked = [(item.example, people[item.example.asker]) for item in kept if item.example.id not in left_out]
-        put(CHANGED, "freshness", asked, _search(copy, searching), copy.content() if copy else None)
-        if copy and tuned and asked:
+        put(CHANGED, "freshness", asked, _search(copy, searching), changed)
+        if copy and changed and tuned and asked:
             copy.project.progress = project.progress
-            again = retuned(copy.project, copy.content(), kept, arms, folder.parent / "models")
+            again = retuned(copy.project, changed, kept, arms, folder.parent / "models")
         if copy and plan.planted:
             copy.change({item.name: item.text for _, item in plan.planted})
             copy.ingest()
-            put(
-                PLANTED,
-                "injection",
-                [(example, people[example.asker]) for example, _ in plan.planted],
-                _search(copy, searching),
-                copy.content(),
-            )
+            rows = [(example, people[example.asker]) for example, _ in plan.planted]
+            put(PLANTED, "injection", rows, _search(copy, searching), copy.content() if whole else None)
         if plan.forgotten:
             if copy:
                 copy.change({plan.forgotten.name: None})
                 copy.ingest()
-                still = _returned(project, plan.forgotten, copy.search()) if searching else 0
+                still = _returned(plan.forgotten, copy.search()) if searching else 0
             rows = [(example, people[example.asker]) for example, _ in plan.forgotten.asked]
-            put(FORGOTTEN, "deletion", rows, _search(copy, searching), copy.content() if copy else None)
+            put(FORGOTTEN, "deletion", rows, _search(copy, searching), copy.content() if copy and whole else None)
     finally:
         if copy:
             copy.close()
@@ -158,11 +156,6 @@ def _searched(item: Item, search: Retrieve) -> Item:
     began = time.perf_counter()
     passages = search(item.question, item.asker, item.filter)
     return replace(item, passages=passages, seconds=time.perf_counter() - began)
-
-
-def _readable(content: Content, asker: Principal) -> tuple[Block, ...]:
-    may = allowed(asker)
-    return corpus_of([document for document in content.documents.values() if may.permits(document.readers)])
 
 
 def _hidden(project: Project, searches: Sequence[tuple[Example, Principal]], search: Retrieve) -> list[str]:
@@ -211,7 +204,7 @@ def _not_changed(item: Changed, documents: Mapping[str, Document]) -> str:
     return ""
 
 
-def _returned(project: Project, forgotten: Forgotten, search: Retrieve) -> int:
+def _returned(forgotten: Forgotten, search: Retrieve) -> int:
     """Return how many searches with a document's own sentences return it, by somebody in every group that reads some of it."""
     asker = Principal(id=OUTSIDER.id, groups=forgotten.document.any_readers)
     return sum(
