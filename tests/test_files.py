@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import groundtune.files
+from groundtune import files
 from groundtune.errors import StorageError
 from groundtune.files import file_sha256, fingerprint, known_sha256, objects, strict_json, text_of, write_atomic, write_json, write_lines
 
@@ -113,6 +114,31 @@ def test_a_file_that_is_no_text_is_told_with_what_to_do(tmp_path: Path) -> None:
 )
 def test_whatever_can_be_written_as_json_is_read_as_it_was(value: object) -> None:
     assert strict_json(json.dumps(value)) == value
+
+
+def test_garbage_is_looked_for_as_usual_again_after_however_many_and_whatever_went_wrong() -> None:
+    import gc
+
+    usual = gc.get_threshold()
+    with pytest.raises(KeyError), files.SeldomCollecting():
+        assert gc.get_threshold()[0] >= 100_000 and gc.get_threshold()[1:] == usual[1:]
+        with files.SeldomCollecting():
+            pass
+        assert gc.get_threshold()[0] >= 100_000
+        raise KeyError
+    assert gc.get_threshold() == usual
+    gc.set_threshold(0)
+    try:
+        with files.SeldomCollecting():
+            assert gc.get_threshold()[0] == 0  # whoever switched it off is left alone
+    finally:
+        gc.set_threshold(*usual)
+
+
+def test_what_is_plain_already_has_the_fingerprint_that_it_always_had() -> None:
+    parts = ([["document:é", "9c", ["a", "b"]]], {"max_tokens": 40}, 4, None)
+    assert files.fingerprint_plain(*parts) == files.fingerprint(*parts)
+    assert files.fingerprint([("document:é", "9c", frozenset({"b", "a"}))], {"max_tokens": 40}, 4, None) == files.fingerprint_plain(*parts)
 
 
 @pytest.fixture

@@ -7,15 +7,17 @@ and for line 2 it calls tell("log.jsonl:2: not JSON at column 14: …", "mend th
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date
 from pathlib import Path
+from threading import Lock
 from typing import Any, NoReturn
 
 from groundtune.errors import StorageError
@@ -48,8 +50,49 @@ def plain(value: Any) -> Any:
 
 def fingerprint(*parts: Any, length: int = 16) -> str:
     """Return the first ``length`` hex digits of the SHA-256 of the parts' canonical JSON. Refuses what it cannot hash."""
-    canonical = json.dumps(plain(parts), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return fingerprint_plain(*(plain(part) for part in parts), length=length)
+
+
+def fingerprint_plain(*parts: Any, length: int = 16) -> str:
+    """Return what ``fingerprint`` does, for parts that are what JSON knows already: ten times as fast, which large lists need."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:length]
+
+
+class Sorted(dict[frozenset[str], list[str]]):
+    """Sets of names as sorted lists, each sorted once: many documents have the same readers. The lists are not to be changed."""
+
+    def __missing__(self, names: frozenset[str]) -> list[str]:
+        """Sort a set that was not asked for before."""
+        found = self[names] = sorted(names)
+        return found
+
+
+class SeldomCollecting(ContextDecorator):
+    """Look for garbage in cycles less often while something lists or reads many small things, none of which is garbage.
+
+    Python looks after each seven hundred objects that are made, and now and then through all that there are: a third of the time of listing
+    some ten thousand files. It goes on looking, after each hundred thousand. Several threads may do so at once; the last one sets it back.
+    """
+
+    _lock, _inside, _usual = Lock(), 0, (0, 0, 0)
+
+    def __enter__(self) -> None:
+        """Begin it."""
+        with SeldomCollecting._lock:
+            if not SeldomCollecting._inside:
+                SeldomCollecting._usual = gc.get_threshold()
+                first, *others = SeldomCollecting._usual
+                if first:
+                    gc.set_threshold(max(first, 100_000), *others)
+            SeldomCollecting._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        """Go back to what was usual."""
+        with SeldomCollecting._lock:
+            SeldomCollecting._inside -= 1
+            if not SeldomCollecting._inside:
+                gc.set_threshold(*SeldomCollecting._usual)
 
 
 def file_sha256(path: Path) -> str:

@@ -1,10 +1,15 @@
 import sqlite3
+import tempfile
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundtune.errors import StorageError
+from groundtune.records import ledger as ledgers
 from groundtune.records import migrations
 from groundtune.records.ledger import Ledger
 
@@ -100,3 +105,48 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None
     ledger = Ledger(path)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(ledger.batches("a")) == len(ledger.batches("b")) == 25
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    versions=st.lists(st.tuples(st.integers(0, 5), st.sets(st.sampled_from("abcdef"), max_size=5)), min_size=1, max_size=9),
+    most=st.integers(0, 4),
+)
+def test_lineage_by_steps_is_what_lineage_one_by_one_is(versions: list[tuple[int, set[str]]], most: int) -> None:
+    """``versions``: (number of the version that it is a step from, what it was made from)."""
+    whole, steps = Ledger(Path(tempfile.mkdtemp()) / "a.sqlite"), Ledger(Path(tempfile.mkdtemp()) / "b.sqlite")
+    made: list[set[str]] = []
+    with patch.object(ledgers, "MOST_STEPS", most):
+        for number, (base, parents) in enumerate(versions):
+            whole.link("run:x", [(f"index:{number}", parent) for parent in parents])
+            before = min(base, number)
+            steps.link_step("run:x", f"index:{number}", f"index:{before}", parents, made[before] if before < number else set())
+            if parents:  # once recorded, it stays
+                steps.link_step("run:y", f"index:{number}", "index:0", {"never"}, set())
+            made.append(parents)
+    for number, parents in enumerate(made):
+        if parents:
+            assert steps.parents(f"index:{number}") == whole.parents(f"index:{number}") == sorted(parents)
+    named = {f"index:{number}" for number, parents in enumerate(made) if parents}
+    for parent in "abcdef":
+        assert set(steps.children(parent)) & named == set(whole.children(parent))
+    whole.close()
+    steps.close()
+
+
+def test_a_step_is_as_many_rows_as_it_changes_and_now_and_then_all(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "records.sqlite")
+    documents = [f"document:{number}" for number in range(50)]
+    with patch.object(ledgers, "MOST_STEPS", 3):
+        for number in range(6):
+            ledger.link_step("run:1", f"index:{number}", f"index:{number - 1}", documents, documents)
+    count = ledger._db.execute("SELECT (SELECT count(*) FROM lineage) + (SELECT count(*) FROM lineage_changes)").fetchone()[0]
+    assert count == 100 and all(len(ledger.parents(f"index:{number}")) == 50 for number in range(6))
+    assert ledger.children("document:7") == [f"index:{number}" for number in range(6)]
+
+
+def test_keys_without_an_audit_line_are_found(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "records.sqlite")
+    ledger.audit("a", "promote", "x", {})
+    assert ledger.unaudited(["a", "b", *map(str, range(1200))]) == {"b", *map(str, range(1200))}
+    assert ledger.unaudited([]) == set()

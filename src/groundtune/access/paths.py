@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 _WILD = re.compile(r"[*?]")
@@ -19,10 +20,25 @@ _WILD = re.compile(r"[*?]")
 
 def fits(pattern: str, source: str) -> bool:
     """Return whether a rule of this pattern is for the document of that path."""
-    if _WILD.search(pattern):
-        return matches(pattern, source.split("!/")[0])
-    wanted, found = parts_of(unicodedata.normalize("NFC", pattern)), parts_of(source)
-    return found[: len(wanted)] == wanted
+    return bool(fitting([pattern])(source))
+
+
+def fitting(patterns: Sequence[str]) -> Callable[[str], tuple[int, ...]]:
+    """Return what says which of the patterns, by their places among them, are for a document; made once, and asked of many."""
+    if not patterns:
+        return lambda source: ()
+    asked: list[tuple[int, re.Pattern[str] | None, tuple[str, ...]]] = []
+    for place, pattern in enumerate(patterns):
+        wild = _compiled(pattern) if _WILD.search(pattern) else None
+        asked.append((place, wild, () if wild else parts_of(unicodedata.normalize("NFC", pattern))))
+
+    def fit(source: str) -> tuple[int, ...]:
+        outermost, found = source.split("!/")[0], parts_of(source)
+        return tuple(
+            place for place, wild, wanted in asked if (wild.fullmatch(outermost) is not None if wild else found[: len(wanted)] == wanted)
+        )
+
+    return fit
 
 
 def specificity(pattern: str) -> tuple[int, int]:

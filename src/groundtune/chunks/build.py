@@ -19,10 +19,10 @@ from groundtune.chunks.cache import VECTORS, EmbeddingCache
 from groundtune.chunks.index import Index, search_text
 from groundtune.chunks.manifest import IndexVersion, versions
 from groundtune.chunks.split import split, verify_coverage
-from groundtune.chunks.store import Draft, Held, Readers, Store, joined
+from groundtune.chunks.store import Draft, Held, Readers, Stepping, Store, joined
 from groundtune.chunks.verify import digest, gathered, verify_version
 from groundtune.errors import StaleIndex
-from groundtune.files import fingerprint
+from groundtune.files import Sorted, fingerprint, fingerprint_plain, plain
 from groundtune.models.embed import Embed
 from groundtune.progress import Progress, Silent
 from groundtune.types import Chunk, Document
@@ -75,14 +75,15 @@ class _Plan:
 
 def version_id(documents: Sequence[Document], embed: Embed, splitter: Mapping[str, Any]) -> str:
     """Return the id that the index of these documents has."""
-    contents = ((item.id, item.content_hash, sorted(item.readers), sections_of(item)) for item in documents)
+    named = Sorted()
+    contents = ((item.id, item.content_hash, named[item.readers], sections_of(item)) for item in documents)
     return id_of(contents, splitter, embed.fingerprint)
 
 
 def id_of(contents: Iterable[tuple[str, str, list[str], str]], splitter: Mapping[str, Any], embedder: str) -> str:
     """Return the id of a version of documents, each with its id, hash, sorted readers, and the fingerprint of its sections."""
-    rows = sorted((name, text_hash, readers, *filter(None, [sections])) for name, text_hash, readers, sections in contents)
-    return "index:" + fingerprint(rows, dict(splitter), ALGORITHM, embedder, length=12)
+    rows = sorted([name, text_hash, readers, *filter(None, [sections])] for name, text_hash, readers, sections in contents)
+    return "index:" + fingerprint_plain(rows, plain(splitter), ALGORITHM, embedder, length=12)
 
 
 def id_without(version: IndexVersion, gone: Collection[str]) -> str:
@@ -174,8 +175,17 @@ def _built(
 ) -> IndexVersion:
     name = table_name(splitter, embed.fingerprint)
     draft = engine.draft(name, embed.dimensions)
-    planned = _Plan(documents, embed, splitter, {} if afresh else _known(store, before, name))
-    change = _difference(planned, draft.held(), described=describe is not None)
+    # Where nothing was written since the version before was, that one says what is there: only what is other is looked at and counted.
+    stepped = None if afresh or before is None else _stepped(engine, name, before)
+    known = {} if afresh else _known(store, before, name)
+    kinds = _kinds(documents, known)
+    looked_at = documents
+    if stepped is not None:
+        looked_at = [item for item in documents if kinds[item.id] != "unchanged" or item.sections]
+    planned = _Plan(looked_at, embed, splitter, known)
+    passed = {} if stepped is None else {name: known[name] for name in kinds if name not in planned.documents}
+    there = draft.held() if stepped is None else _held_by({name: item for name, item in known.items() if name not in passed})
+    change = _difference(planned, there, described=describe is not None)
     if readers_only and (change.write or change.gone):
         told = ", ".join([*(item.source for item in change.write), *change.gone][:5])
         raise StaleIndex(
@@ -197,10 +207,20 @@ def _built(
     taken = set(engine.tags(name))
     tag = next(item for item in tags_of(wanted) if item not in taken)
     draft.publish(tag)
-    readers = {item.id: planned.readers(item.id) for item in documents}
-    counts = _count_back(engine.held(name, tag), documents, readers, chunks)
-    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else planned.known[item.id].get("rows") for item in documents}
+    readers = {item.id: planned.readers(item.id) for item in looked_at}
+    present = engine.held(name, tag) if stepped is None else _read_of(stepped, name, tag, [*planned.documents, *change.gone], passed)
+    counts = _count_back(present, looked_at, readers, chunks)
+    digests = {item.id: digest(chunks[item.id]) if item.id in chunks else known[item.id].get("rows") for item in looked_at}
     read_back(engine, name, tag, {item.id: digests[item.id] for item in change.write})
+    anew = {
+        item.id: {
+            "hash": item.content_hash,
+            "chunks": counts[item.id],
+            "rows": digests[item.id],
+            **manifest.readers_kept(readers[item.id], sections_of(item)),
+        }
+        for item in looked_at
+    }
     return IndexVersion(
         id=wanted,
         table=name,
@@ -209,16 +229,34 @@ def _built(
         splitter=dict(splitter),
         embedder=embed.fingerprint,
         embedder_name=embed.name,
-        contents={
-            item.id: {
-                "hash": item.content_hash,
-                "chunks": counts[item.id],
-                "rows": digests[item.id],
-                **manifest.readers_kept(readers[item.id], sections_of(item)),
-            }
-            for item in sorted(documents, key=lambda item: item.id)
-        },
+        contents={name: anew[name] if name in anew else passed[name] for name in sorted(kinds)},
     )
+
+
+def _stepped(engine: Store, table: str, before: IndexVersion) -> Stepping | None:
+    """Return the engine as one that can take a step from the version before, where the table is still what that one is."""
+    able = isinstance(engine, Stepping) and (before.table, before.engine) == (table, engine.place)
+    return engine if able and isinstance(engine, Stepping) and engine.untouched(table, before.tag) else None
+
+
+def _held_by(contents: Mapping[str, Mapping[str, Any]]) -> dict[str, Held]:
+    """Return what a version has of documents, as it was counted back when it was written."""
+    return {name: Held(item["hash"], manifest.readers_in(item), item["chunks"]) for name, item in contents.items()}
+
+
+def _read_of(engine: Stepping, table: str, tag: str, names: Sequence[str], passed: Mapping[str, Mapping[str, Any]]) -> dict[str, Held]:
+    """Return what a version holds of the documents that were looked at. What was ``passed`` by has to be there as before, row for row.
+
+    Raises ``StaleIndex`` where there are more or fewer rows in all than both have together: something was touched that was not to be.
+    """
+    read, rows = engine.held_of(table, tag, names)
+    expected = sum(item.chunks for item in read.values()) + sum(item["chunks"] for item in passed.values())
+    if rows != expected:
+        raise StaleIndex(
+            f"the index does not hold what was written: it has {rows:,} chunks, {expected:,} were expected",
+            "type: groundtune ingest --rebuild",
+        )
+    return read
 
 
 def table_name(splitter: Mapping[str, Any], embedder: str) -> str:
@@ -236,14 +274,16 @@ def tags_of(wanted: str) -> Iterator[str]:
 def _counts(documents: Sequence[Document], before: IndexVersion | None) -> dict[str, Any]:
     """Return how many documents are new, changed, and so on, against the version before."""
     old = before.contents if before is not None else {}
-    kinds = Counter(_kind(item, old.get(item.id)) for item in documents)
-    gone = len(old.keys() - {item.id for item in documents})
-    return {"gone": gone, **{kind: kinds[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
+    kinds = _kinds(documents, old)
+    counted = Counter(kinds.values())
+    return {"gone": len(old.keys() - kinds.keys()), **{kind: counted[kind] for kind in ("added", "changed", "restamped", "unchanged")}}
 
 
-def _known(store: Path, before: IndexVersion | None, table: str) -> dict[str, Mapping[str, Any]]:
+def _known(store: Path, before: IndexVersion | None, table: str) -> Mapping[str, Mapping[str, Any]]:
     """Return what a finished version of this table has of each document."""
-    finished = [before] if before is not None and before.table == table else [item for item in versions(store) if item.table == table]
+    if before is not None and before.table == table:
+        return before.contents
+    finished = [item for item in versions(store) if item.table == table]
     return {name: item for version in finished for name, item in version.contents.items()}
 
 
@@ -257,13 +297,23 @@ def read_back(engine: Store, table: str, tag: str, digests: Mapping[str, str | N
         raise StaleIndex(f"the index does not hold what was written: the chunks of {', '.join(wrong[:5])}", "type: groundtune ingest")
 
 
-def _kind(document: Document, old: Mapping[str, Any] | None) -> str:
-    if old is None:
-        return "added"
-    if old["hash"] != document.content_hash:
-        return "changed"
-    same = (old["readers"], old.get("sections", "")) == (sorted(document.readers), sections_of(document))
-    return "unchanged" if same else "restamped"
+def _kinds(documents: Sequence[Document], before: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return of each document, by id, what it is to contents that were before."""
+    named = Sorted()
+    found: dict[str, str] = {}
+    for document in documents:
+        old = before.get(document.id)
+        if old is None:
+            kind = "added"
+        elif old["hash"] != document.content_hash:
+            kind = "changed"
+        else:
+            same = old["readers"] == named[document.readers]
+            if same and (document.sections or "sections" in old):
+                same = old.get("sections", "") == sections_of(document)
+            kind = "unchanged" if same else "restamped"
+        found[document.id] = kind
+    return found
 
 
 def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool) -> _Change:
@@ -272,7 +322,12 @@ def _difference(planned: _Plan, present: Mapping[str, Held], *, described: bool)
     restamp: dict[str, Readers] = {}
     for name, document in planned.documents.items():
         there = present.get(name)
-        if there is None or there.hash != document.content_hash or not planned.vouched(name):
+        if (
+            there is None
+            or there.hash != document.content_hash
+            or not planned.vouched(name)
+            or there.chunks != planned.known[name]["chunks"]
+        ):
             write.append(document)
             continue
         readers = planned.readers(name)

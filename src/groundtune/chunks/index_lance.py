@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.filter import literal
 from groundtune.chunks.index import kept, labels, search_text
+from groundtune.chunks.late import lancedb
 from groundtune.chunks.store import Readers, stamp
 from groundtune.errors import MissingExtra, StorageError
 from groundtune.types import Chunk
@@ -32,12 +33,12 @@ FRAGMENTS = 32  # of files that one commit each has left, before they are joined
 def connect(folder: Path) -> Any:
     """Open (and create) the database folder, reading what other processes committed. Raises ``MissingExtra``."""
     try:
-        import lancedb
+        engine = lancedb()
     except ModuleNotFoundError as error:
         raise MissingExtra.of(error.name or "lancedb", "local") from error
     from datetime import timedelta
 
-    return lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+    return engine.connect(str(folder), read_consistency_interval=timedelta(0))
 
 
 def schema(dimensions: int) -> Any:

@@ -10,11 +10,12 @@ What is live changes by one atomic write of ``live.json``, which holds the recor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from groundtune.chunks.store import Readers, strictest
@@ -84,23 +85,39 @@ def write(store: Path, version: IndexVersion) -> None:
     """Write a version's manifest; from then on the version exists."""
     # Its contents are plain already, and a hundred thousand documents are too many to be turned into that one by one.
     row = {field.name: getattr(version, field.name) for field in fields(version)}
-    write_atomic(path_of(store, version.id), json.dumps({"schema": SCHEMA, "version": row}, ensure_ascii=False) + "\n")
+    path = path_of(store, version.id)
+    write_atomic(path, json.dumps({"schema": SCHEMA, "version": row}, ensure_ascii=False) + "\n")
+    _remember(path, _stamp(path.stat()), version)
 
 
 def read(store: Path, version_id: str) -> IndexVersion | None:
     """Return a finished version, or ``None`` where there is none of that id. Raises ``StaleIndex`` for a manifest that cannot be read."""
     path = path_of(store, version_id)
     try:
-        found = path.stat()
+        stamp = _stamp(path.stat())
     except FileNotFoundError:
         return None
-    return _kept(path, found.st_ino, found.st_mtime_ns, found.st_size)
+    known = _RECENT.get(path)
+    return known[1] if known is not None and known[0] == stamp else _remember(path, stamp, _parsed(path))
 
 
-@lru_cache(maxsize=4)
-def _kept(path: Path, *stamp: int) -> IndexVersion:
-    """Parse a manifest once: it is written as a new file or not at all, and that of a large index is long."""
-    return _parsed(path)
+# Manifests that were read or written last, by path: one is written as a new file or not at all, and that of a large index is long.
+_RECENT: dict[Path, tuple[tuple[int, ...], IndexVersion]] = {}
+MOST_RECENT = 4
+_LOCK = Lock()
+
+
+def _stamp(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _remember(path: Path, stamp: tuple[int, ...], version: IndexVersion) -> IndexVersion:
+    with _LOCK:
+        _RECENT.pop(path, None)
+        while len(_RECENT) >= MOST_RECENT:
+            del _RECENT[next(iter(_RECENT))]
+        _RECENT[path] = (stamp, version)
+    return version
 
 
 def _parsed(path: Path) -> IndexVersion:

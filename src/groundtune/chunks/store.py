@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from groundtune.chunks.index import Index
 from groundtune.errors import ConfigError
@@ -117,6 +117,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give connections back. Indexes that were opened stop answering."""
+        ...
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A store that knows its states by number, so that a small change need not be counted against everything that did not change."""
+
+    def untouched(self, table: str, tag: str) -> bool:
+        """Return whether the draft of the table is still, row for row, what was published under this name."""
+        ...
+
+    def held_of(self, table: str, tag: str, document_ids: Sequence[str]) -> tuple[dict[str, Held], int]:
+        """Return what a published version holds of these documents, and how many rows it has in all. Raises ``StaleIndex`` as ``held``."""
         ...
 
 

@@ -86,6 +86,27 @@ class LanceStore:
         opened.checkout(tag)
         return _held(opened)
 
+    def untouched(self, table: str, tag: str) -> bool:
+        """Compare the table's newest commit with the tag's."""
+        if table not in self._tables():
+            return False
+        opened = self._database.open_table(table)
+        tags = opened.tags.list()
+        return tag in tags and int(tags[tag]["version"]) == int(opened.version)
+
+    def held_of(self, table: str, tag: str, document_ids: Sequence[str]) -> tuple[dict[str, Held], int]:
+        """Ask for the documents' rows by name; for many of them, read all and sort out."""
+        opened = self._at(table, tag)
+        opened.checkout(tag)
+        if len(document_ids) > MOST_NAMED:
+            wanted = set(document_ids)
+            return {name: item for name, item in _held(opened).items() if name in wanted}, int(opened.count_rows())
+        found: dict[str, Held] = {}
+        names = sorted(set(document_ids))
+        for begin in range(0, len(names), FEW):
+            found |= _held(opened, names[begin : begin + FEW])
+        return found, int(opened.count_rows())
+
     def tags(self, table: str) -> list[str]:
         """Return the table's tags."""
         return sorted(self._database.open_table(table).tags.list()) if table in self._tables() else []
@@ -220,13 +241,16 @@ class LanceDraft:
                 self._table.tags.create(tag, version)
 
 
-def _held(table: Any) -> dict[str, Held]:
+def _held(table: Any, document_ids: Sequence[str] | None = None) -> dict[str, Held]:
     """Read four columns and count them together in the engine's memory: a million rows are too many to look at one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     columns = ["document_id", "document_hash", "ordinal", "readers"]
-    rows = table.search().select(columns).limit(max(1, table.count_rows())).to_arrow()
+    query = table.search().select(columns).limit(max(1, table.count_rows()))
+    if document_ids is not None:
+        query = query.where(f"document_id IN ({', '.join(literal(item) for item in document_ids)})")
+    rows = query.to_arrow()
     readers = rows["readers"].combine_chunks()
     kinds = pc.fill_null(pc.binary_join(readers.cast(pa.list_(pa.string())), "\0"), "")
     # A list of one empty name reads like an empty list; lengths tell them apart.

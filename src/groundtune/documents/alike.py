@@ -12,10 +12,11 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groundtune.documents.kept import but
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
@@ -105,7 +106,7 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
             same.setdefault(signatures[name], []).append(name)
     if not same:
         return ()
-    table = np.stack([np.frombuffer(value, dtype="<u4") for value in same])
+    table = np.frombuffer(b"".join(same), dtype="<u4").reshape(len(same), HASHES)
     above = list(range(len(same)))
 
     def root(item: int) -> int:
@@ -114,16 +115,12 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
             item = above[item]
         return item
 
-    for band in range(BANDS):
-        # Four numbers become one of 64 bits. Where two different fours fell together, they would be compared, and be found unlike.
-        pairs = np.ascontiguousarray(table[:, band * ROWS : (band + 1) * ROWS]).view("<u8")
-        keys = _mixed(_mixed(pairs[:, 0]) + pairs[:, 1])
-        order = np.argsort(keys, kind="stable")
-        starts = np.flatnonzero(np.concatenate([[True], keys[order][1:] != keys[order][:-1], [True]]))
-        shared = np.flatnonzero(np.diff(starts) > 1)
-        for begin, end in zip(starts[shared].tolist(), starts[shared + 1].tolist(), strict=True):
-            for place in range(begin + 1, end):
-                one, others = int(order[place]), order[max(begin, place - MOST_COMPARED) : place]
+    # Four numbers become one of 64 bits. Where two different fours fell together, they would be compared, and be found unlike.
+    pairs = table.view("<u8").reshape(len(same), BANDS, ROWS // 2)
+    for keys in np.ascontiguousarray(_mixed(_mixed(pairs[:, :, 0]) + pairs[:, :, 1]).T):
+        for places in _shared(keys):
+            for at in range(1, len(places)):
+                one, others = int(places[at]), places[max(0, at - MOST_COMPARED) : at]
                 alike = np.mean(table[others] == table[one], axis=1) >= near
                 for other in others[alike].tolist():
                     above[root(one)] = root(other)
@@ -131,6 +128,20 @@ def near_duplicates(signatures: Mapping[str, bytes], near: float) -> tuple[tuple
     for item, names in enumerate(same.values()):
         groups[root(item)] += names
     return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+
+def _shared(keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the places of each key that stands more than once, in rising order; most keys stand alone, and cost one sort."""
+    import numpy as np
+
+    ordered = np.sort(keys)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(twice):
+        return
+    within = twice[np.minimum(np.searchsorted(twice, keys), len(twice) - 1)]
+    places = np.flatnonzero(within == keys)
+    places = places[np.argsort(keys[places], kind="stable")]
+    yield from np.split(places, np.flatnonzero(np.diff(keys[places])) + 1)
 
 
 def superseded(documents: Sequence[Document], versions: Versions) -> dict[str, str]:
@@ -189,15 +200,14 @@ def marked(
     groups = near_duplicates({key: value for key, value in signatures.items() if key in documents}, near)
     group_of = {name: fingerprint(min(group), length=8) for group in groups for name in group if _open_to_readers(name, group, documents)}
     older = superseded(list(documents.values()), versions)
-    told: dict[str, Document] = {}
-    for key, document in documents.items():
+    told = dict(documents)
+    for key in documents if versions.by else group_of:
+        document = documents[key]
         marks = {DUPLICATE: group_of[key]} if key in group_of else {}
         if versions.by:
             marks[CURRENT] = "no" if key in older else "yes"
-        if marks:
-            metadata = dict(sorted({**document.metadata, **marks}.items()))
-            document = replace(document, metadata=metadata, content_hash=fingerprint(document.content_hash, marks))
-        told[key] = document
+        metadata = dict(sorted({**document.metadata, **marks}.items()))
+        told[key] = but(document, metadata=metadata, content_hash=fingerprint(document.content_hash, marks))
     named = tuple(tuple(documents[name].source for name in group) for group in groups)
     pairs = tuple((documents[old].source, documents[new].source) for old, new in sorted(older.items()))
     return told, Alike(duplicates=named, superseded=pairs)

@@ -9,31 +9,52 @@ bytes (or other readers or metadata given) is parsed; whatever goes wrong with a
 
 from __future__ import annotations
 
-import shlex
-import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from groundtune.documents.catalogue import Catalogue, Known, reason_of, remembered
-from groundtune.documents.given import SIDECAR, Policy
-from groundtune.documents.item import Ask, Change, Kind, Origin, change_of
-from groundtune.documents.load import HINT
-from groundtune.documents.sources.folder import Item, refused
+from groundtune.documents.given import Policy, Silent
+from groundtune.documents.item import Ask, Change, Kind, Origin, change_of, mark_of
+from groundtune.documents.kept import but
+from groundtune.documents.look import Look, Looked, look
+from groundtune.documents.sources.folder import Item
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
-from groundtune.progress import Progress, Silent
+from groundtune.progress import Progress
+from groundtune.progress import Silent as Quiet
 from groundtune.types import Document
 
-__all__ = ["Change", "Listed", "Origin", "Survey", "commit", "documents_of", "survey"]
+__all__ = ["Change", "Listed", "Looked", "Origin", "Survey", "commit", "documents_of", "gone_first", "look", "survey"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A source and its changes; ``problem`` is why it could not be listed, and then every item is as it was."""
+    """A source and its items; ``problem`` is why it could not be listed, and then every item is as it was.
+
+    ``found`` has an item that is as the catalogue has it, in order and not looked into, as ``Known``; every other as ``Change``.
+    """
 
     origin: Origin
-    changes: tuple[Change, ...]
+    found: tuple[Change | Known, ...]
+    others: tuple[Change, ...]
     problem: GroundtuneError | None = None
+
+    @classmethod
+    def of(cls, origin: Origin, found: Sequence[Change | Known], problem: GroundtuneError | None = None) -> Listed:
+        """Pick out of what was found ``others``: what is not simply as it was."""
+        return cls(origin=origin, found=tuple(found), others=tuple(one for one in found if type(one) is Change), problem=problem)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every item as a change, in order."""
+        return tuple(_same(self.origin, one) if isinstance(one, Known) else one for one in self.found)
+
+    @property
+    def served(self) -> tuple[Known, ...]:
+        """What is there, in order, without what is gone."""
+        if not self.others:
+            return self.found  # type: ignore[return-value]
+        return tuple(one if type(one) is Known else one.known for one in self.found if type(one) is Known or one.kind != "gone")  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +67,28 @@ class Survey:
 
     @property
     def changes(self) -> Iterator[Change]:
-        """Every change of every source."""
+        """Every item of every source, as a change."""
         return (change for listed in self.listed for change in listed.changes)
+
+    @property
+    def others(self) -> Iterator[Change]:
+        """Every item that is not simply as it was."""
+        return (change for listed in self.listed for change in listed.others)
 
     @property
     def counts(self) -> Counter[str]:
         """How many items of each kind; those of a source that is not named any more are gone."""
-        counts: Counter[str] = Counter(change.kind for change in self.changes)
+        counts: Counter[str] = Counter(change.kind for change in self.others)
+        same = sum(len(listed.found) - len(listed.others) for listed in self.listed)
+        if same:
+            counts["unchanged"] += same
         counts["gone"] += len(self.removed_items)
         return counts
 
     @property
     def problems(self) -> list[GroundtuneError]:
         """What is wrong: sources out of reach first, then items."""
-        items = [error for change in self.changes for error in change.problems]
+        items = [error for change in self.others for error in change.problems]
         return [listed.problem for listed in self.listed if listed.problem] + items
 
 
@@ -72,8 +101,9 @@ def survey(
     drop: Collection[str] = (),
     emptied: Collection[str] = (),
     progress: Progress | None = None,
+    looked: Looked | None = None,
 ) -> Survey:
-    """Compare what the sources list with the catalogue, reading what is new. Nothing is written.
+    """Compare what the sources list with the catalogue, reading what is new. Nothing is written. ``looked`` is what ``look`` returned.
 
     ``reread`` reads and parses every item, whatever its stamp and the hash of its bytes say: for a file system whose times are not to be
     trusted, or a parser that was replaced beneath the same version.
@@ -81,11 +111,13 @@ def survey(
     change: failed ones, and those that could be read in part (that part is served). ``emptied`` names sources of which it is right that
     they list nothing any more. Raises ``DocumentError`` for a name in ``drop`` that no such item has.
     """
-    listed = tuple(_listed(origin, catalogue, Ask(retry, reread, frozenset(drop)), emptied, progress or Silent()) for origin in origins)
+    looked = looked or look(origins, catalogue, emptied)
+    ask = Ask(retry, reread, frozenset(drop))
+    listed = tuple(_listed(origin, catalogue, ask, looked[origin.name], progress or Quiet()) for origin in origins)
     names = {origin.name for origin in origins}
     removed = tuple(sorted(name for name in catalogue.sources() if name not in names))
     found = Survey(listed=_unique(listed), removed=removed, removed_items=tuple(item for name in removed for item in catalogue.known(name)))
-    could = {change.name for change in found.changes if change.kind in ("failed", "dropped") or change.accepted}
+    could = {change.name for change in found.others if change.kind in ("failed", "dropped") or change.accepted}
     for name in drop:
         if name not in could:
             known = ", ".join(sorted(could)) or "none"
@@ -98,16 +130,15 @@ def survey(
 def documents_of(found: Survey) -> dict[str, Document]:
     """Return the documents that are served after the survey, by id; those that name no readers with their source's default."""
     return {
-        document.id: _defaulted(document, listed.origin.policy)
+        document.id: _defaulted(document, listed.origin.policy) if document.unnamed else document
         for listed in found.listed
-        for change in listed.changes
-        if change.kind != "gone"
-        for document in change.known.documents
+        for known in listed.served
+        for document in known.documents
     }
 
 
 def _defaulted(document: Document, policy: Policy) -> Document:
-    return replace(document, readers=policy.readers or frozenset()) if document.unnamed else document
+    return but(document, readers=policy.readers or frozenset()) if document.unnamed else document
 
 
 def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
@@ -119,106 +150,88 @@ def commit(found: Survey, catalogue: Catalogue, at: str) -> None:
                 continue
             if listed.origin.source is None:
                 continue
-            catalogue.forget(listed.origin.name, [change.known.name for change in listed.changes if change.kind == "gone"])
-            catalogue.keep(change.known for change in listed.changes if not change.stored and change.kind != "gone")
+            catalogue.forget(listed.origin.name, [change.known.name for change in listed.others if change.kind == "gone"])
+            catalogue.keep(change.known for change in listed.others if not change.stored and change.kind != "gone")
             catalogue.listed(listed.origin.name, at)
         for name in found.removed:
             catalogue.forget_source(name)
 
 
-def gone_first(origins: Sequence[Origin], catalogue: Catalogue, emptied: Collection[str] = ()) -> set[str] | None:
+def gone_first(origins: Sequence[Origin], catalogue: Catalogue, looked: Looked | None = None) -> set[str] | None:
     """Return the ids of the documents in the catalogue, less what the sources do not list any more: by listing alone, nothing is read.
 
-    ``None`` where nothing is gone.
+    ``None`` where nothing is gone. A source that is not listed loses nothing; why it is not is told by the survey that follows.
     """
-    left: set[str] = set()
-    gone = bool(catalogue.sources().keys() - {origin.name for origin in origins})
+    looked = looked or look(origins, catalogue)
+    gone: dict[str, set[str]] = {}
     for origin in origins:
-        before = catalogue.known(origin.name)
-        try:
-            items, _ = _items(origin, before, emptied)
-        except Exception:
-            # Why is told by the survey that follows; here it is enough that not being listed is not being gone.
-            items = None
-        for name, known in before.items():
-            if items is None or name in items or _below(name, items):
-                left |= {document.id for document in known.documents}
-            else:
-                gone = True
-    return left if gone else None
+        at = looked[origin.name]
+        gone[origin.name] = set(at.missing(catalogue.known(origin.name))) if isinstance(at, Look) else set()
+    if not any(gone.values()) and not catalogue.sources().keys() - gone.keys():
+        return None
+    return {
+        document.id
+        for origin in origins
+        for name, known in catalogue.known(origin.name).items()
+        if name not in gone[origin.name]
+        for document in known.documents
+    }
 
 
-def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, emptied: Collection[str], progress: Progress) -> Listed:
+def _listed(origin: Origin, catalogue: Catalogue, ask: Ask, at: Look | GroundtuneError | None, progress: Progress) -> Listed:
     before = catalogue.known(origin.name)
-    kept = tuple(Change(name=origin.prefix + name, kind="kept", known=known) for name, known in sorted(before.items()))
-    if origin.source is None:
+    if not isinstance(at, Look):
+        kept = tuple(Change(name=origin.prefix + name, kind="kept", known=known) for name, known in sorted(before.items()))
+        if at is not None:
+            return Listed.of(origin, kept, at)
         problem = None
         if origin.name not in catalogue.sources():
             problem = SourceError(f"source {origin.name}: was never read", "type: groundtune ingest")
-        told = tuple(replace(change, problems=_remembered(change)) for change in kept)
-        return Listed(origin=origin, changes=told, problem=problem)
-    try:
-        items, sidecars = _items(origin, before, emptied)
-    except GroundtuneError as error:
-        return Listed(origin=origin, changes=kept, problem=error)
-    except Exception as error:
-        # A source is a stranger's code: what it stumbles over must neither stop the others nor make its documents look gone.
-        reason = f"source {origin.name}: cannot be listed: {type(error).__name__}: {error}"
-        return Listed(origin=origin, changes=kept, problem=SourceError(reason, "mend it, then type: groundtune ingest"))
-    changes: list[Change] = []
-    with progress.start("read", total=len(items), unit="items") as task:
-        for name, item in items.items():
-            changes.append(change_of(origin, name, item, sidecars.get(name), before.get(name), ask))
-            task.advance(1)
-    for name, known in sorted(before.items()):
-        if name not in items:
-            kind: Kind = "kept" if _below(name, items) else "gone"
-            changes.append(Change(name=origin.prefix + name, kind=kind, known=known, stored=True))
-    return Listed(origin=origin, changes=_moved(changes))
+        return Listed.of(origin, [replace(change, problems=_remembered(change)) for change in kept], problem)
+    found: list[Change | Known] = []
+    as_it_was = _as_it_was(origin, ask)
+    with progress.start("read", total=len(at.items), unit="items") as task:
+        passed = 0
+        for name, item in at.items.items():
+            known, sidecar = before.get(name), at.sidecars.get(name)
+            if known is not None and sidecar is None and as_it_was(name, known, item):
+                found.append(known)
+                passed += 1
+                continue
+            found.append(change_of(origin, name, item, sidecar, known, ask))
+            task.advance(passed + 1)
+            passed = 0
+        task.advance(passed)
+    gone = set(at.missing(before))
+    for name in sorted(before.keys() - at.items.keys()):
+        kind: Kind = "gone" if name in gone else "kept"
+        found.append(Change(name=origin.prefix + name, kind=kind, known=before[name], stored=True))
+    return Listed.of(origin, _moved(found))
 
 
-def _items(origin: Origin, before: Mapping[str, Known], emptied: Collection[str]) -> tuple[dict[str, Item], dict[str, Item]]:
-    """List a source whole: its items and their sidecars, by name, bad names as items that cannot be read."""
-    assert origin.source is not None  # noqa: S101
-    found: dict[str, Item] = {}
-    for item in origin.source.items():
-        name = unicodedata.normalize("NFC", item.name)
-        bad = _bad_name(name)
-        told: DocumentError | None = None
-        if bad:
-            name = repr(name)[1:-1] or "(no name)"
-            told = DocumentError(f"{origin.prefix}{name}: {bad}", "rename it, then type: groundtune ingest")
-        elif name in found:
-            told = DocumentError(f"{origin.prefix}{name}: another item has the same name, or but for its Unicode form", HINT)
-        found[name] = item if told is None else Item(name=name, read=refused(told))
-    if before and not found and origin.name not in emptied:
-        raise SourceError(
-            f"source {origin.name}: lists nothing any more, and held {len(before):,} items before; they are kept as they were",
-            f"if that is right, type: groundtune ingest --emptied {shlex.quote(origin.name)}",
+def _as_it_was(origin: Origin, ask: Ask) -> Callable[[str, Known, Item], bool]:
+    """Return what says whether an item without a sidecar is, stamp and all, as it is known, so that ``change_of`` need not be asked.
+
+    Said of what has nothing wrong with it alone; all others have something to be told.
+    """
+    mark, prefix = Silent(origin.policy, mark_of).mark, origin.prefix
+
+    def same(name: str, known: Known, item: Item) -> bool:
+        return (
+            known.stamp == item.stamp != ""
+            and known.state == "ok"
+            and not known.reasons
+            and item.readers is None
+            and item.title is None
+            and not item.metadata
+            and known.given == mark(prefix + name)
         )
-    sidecars: dict[str, Item] = {}
-    for name in [name for name in found if name.endswith(SIDECAR)]:
-        about = name.removesuffix(SIDECAR)
-        if about in found:
-            sidecars[about] = found.pop(name)
-        else:
-            told = DocumentError(f"{origin.prefix}{name}: describes a file that is not there", f"add {about}, or remove it")
-            found[name] = Item(name=name, read=refused(told))
-    return found, sidecars
+
+    return same if not ask.reread else lambda *_: False
 
 
-def _bad_name(name: str) -> str:
-    if not name.isprintable():
-        return "its name holds characters that cannot be shown"
-    parts = name.split("/")
-    if not name or name.startswith("/") or ".." in parts or "" in parts or "." in parts:
-        return "its name is no path within its source"
-    return "its name is longer than 1,000 characters" if len(name) > 1000 else ""
-
-
-def _below(name: str, items: Mapping[str, Item]) -> bool:
-    """Return whether a name is below a folder that could not be listed."""
-    return any(item.below and name.startswith(f"{folder}/") for folder, item in items.items() if item.below)
+def _same(origin: Origin, known: Known) -> Change:
+    return Change(name=origin.prefix + known.name, kind="unchanged", known=known, stored=True)
 
 
 def _remembered(change: Change) -> tuple[GroundtuneError, ...]:
@@ -227,15 +240,17 @@ def _remembered(change: Change) -> tuple[GroundtuneError, ...]:
     return remembered(change.known.reasons)
 
 
-def _moved(changes: Sequence[Change]) -> tuple[Change, ...]:
+def _moved(found: Sequence[Change | Known]) -> tuple[Change | Known, ...]:
     """Tell what is new from what was there under another name. Of several with the same bytes, each gone one goes with one new one."""
     gone: dict[str, list[Change]] = {}
-    for change in changes:
-        if change.kind == "gone" and change.known.raw and change.known.documents:
+    for change in found:
+        if isinstance(change, Change) and change.kind == "gone" and change.known.raw and change.known.documents:
             gone.setdefault(change.known.raw, []).append(change)
+    if not gone:
+        return tuple(found)
     told = []
-    for change in changes:
-        if change.kind == "new" and gone.get(change.known.raw):
+    for change in found:
+        if isinstance(change, Change) and change.kind == "new" and gone.get(change.known.raw):
             change = replace(change, kind="moved", moved_from=gone[change.known.raw].pop(0).name)
         told.append(change)
     return tuple(told)
@@ -243,6 +258,9 @@ def _moved(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
     """Let one item of two with documents of one id fail: names of two sources, or of a file and a part of an archive, may coincide."""
+    there = [document.id for one in listed for known in one.served for document in known.documents]
+    if len(set(there)) == len(there):
+        return tuple(listed)
     owners: dict[str, tuple[str, str]] = {}
     result = []
     for one in listed:
@@ -261,5 +279,5 @@ def _unique(listed: Sequence[Listed]) -> tuple[Listed, ...]:
             if change.kind != "gone":
                 owners |= {document.id: me for document in change.known.documents}
             changes.append(change)
-        result.append(replace(one, changes=tuple(changes)))
+        result.append(Listed.of(one.origin, changes, one.problem))
     return tuple(result)

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from groundtune.access.paths import fits, matches
+from groundtune.access.paths import fits, fitting, matches
 from groundtune.documents.load import HINT, documents_from, readers_of
-from groundtune.documents.sources.folder import Item
+from groundtune.documents.sources.folder import Item, refused
 from groundtune.errors import DocumentError, GroundtuneError
 from groundtune.files import fingerprint
 from groundtune.types import Document
 
-__all__ = ["SIDECAR", "Given", "Policy", "Rule", "given", "made", "matches", "read_sidecar", "rules_of"]
+__all__ = ["SIDECAR", "Given", "Policy", "Rule", "Silent", "given", "made", "matches", "read_sidecar", "rules_of"]
 
 SIDECAR = ".meta.toml"
 MOST_SIDECAR = 100_000
@@ -74,6 +74,27 @@ class Given:
 def _identity(readers: frozenset[str] | None, forced: bool, covered: bool, metadata: tuple[tuple[str, str], ...], title: str | None) -> str:
     """Most files of a folder have all of this in common, so it is not hashed for each of them."""
     return fingerprint(None if readers is None else sorted(readers), forced, covered, dict(metadata), title)
+
+
+class Silent:
+    """What is given for the items of a source of which neither a sidecar nor the source itself says anything: most files of a folder.
+
+    That hangs only on which rules fit their names, so it is worked out, and marked by ``mark_of``, once for all items that the same fit.
+    """
+
+    def __init__(self, policy: Policy, mark_of: Callable[[Given], str]) -> None:
+        self._policy, self._mark_of = policy, mark_of
+        self._fitting = fitting([rule.match for rule in policy.rules])
+        self._known: dict[tuple[int, ...], str] = {}
+
+    def mark(self, name: str) -> str:
+        """Return the mark of such an item of that name."""
+        rules = self._fitting(name)
+        known = self._known.get(rules)
+        if known is None:
+            silent = Item(name=name, read=refused(AssertionError(name)))
+            known = self._known[rules] = self._mark_of(given(name, silent, self._policy, None))
+        return known
 
 
 def given(name: str, item: Item, policy: Policy, sidecar: bytes | None) -> Given:

@@ -19,7 +19,7 @@ from typing import Literal
 from groundtune import __version__, plugins
 from groundtune.documents.alike import signature
 from groundtune.documents.catalogue import Known, State, reason_of, remembered
-from groundtune.documents.given import Policy, given, made
+from groundtune.documents.given import Given, Policy, given, made
 from groundtune.documents.load import HINT
 from groundtune.documents.sources.folder import Item, Source
 from groundtune.errors import DocumentError, GroundtuneError, SourceError
@@ -71,6 +71,11 @@ class Ask:
         return not self.reread and not (self.retry and before.state in ("failed", "partly"))
 
 
+def mark_of(weighed: Given) -> str:
+    """Return the identity of all that the documents of an item hang on beside its bytes."""
+    return _mark(weighed.fingerprint)
+
+
 @lru_cache(maxsize=4096)
 def _mark(given_fingerprint: str) -> str:
     """Return what documents hang on beside the bytes: what is given for them, and the releases of all that reads them."""
@@ -83,7 +88,7 @@ def change_of(origin: Origin, name: str, item: Item, sidecar: Item | None, befor
     try:
         beside = None if sidecar is None else sidecar.read()
         weighed = given(full, item, origin.policy, beside)
-        mark = _mark(weighed.fingerprint)
+        mark = mark_of(weighed)
         again = before is not None and before.given == mark and ask.trusts(before)
         if again and before is not None and item.stamp and before.stamp == item.stamp and before.state != "unread":
             return _as_before(full, before, ask.drop, stored=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from groundtune.examples import leaks
 from groundtune.examples import load as examples
 from groundtune.examples.schema import check as check_reply
 from groundtune.examples.schema import load_schema
-from groundtune.files import fingerprint, plain
+from groundtune.files import Sorted, fingerprint, fingerprint_plain, plain
 from groundtune.project.origins import origins
 from groundtune.project.people import directory_of
 from groundtune.project.permissions import effective
@@ -54,7 +54,7 @@ class Content:
     @property
     def documents_fingerprint(self) -> str:
         """The identity of all documents, readers included."""
-        return fingerprint([identity(document) for document in self.documents.values()])
+        return identity_of(self.documents.values())
 
     def split_fingerprint(self, name: Split) -> str:
         """Return the identity of a split's examples. Where a quote stands is left out: it moves when its document is edited around it."""
@@ -65,9 +65,15 @@ class Content:
         return fingerprint([{**row, "evidence": [(item["document_id"], item["quote"]) for item in row["evidence"]]} for row in rows])
 
 
-def identity(document: Document) -> tuple[Any, ...]:
-    """Return what a document is known by, readers included."""
-    return (document.id, document.content_hash, document.readers, *([document.sections] if document.sections else []))
+def identity_of(documents: Iterable[Document]) -> str:
+    """Return the identity of these documents in this order, readers included: each by its id, hash, readers and, if any, sections."""
+    named = Sorted()
+    return fingerprint_plain(
+        [
+            [document.id, document.content_hash, named[document.readers], *([plain(document.sections)] if document.sections else [])]
+            for document in documents
+        ]
+    )
 
 
 def splitter_of(settings: Settings) -> dict[str, Any]:
@@ -158,9 +164,10 @@ def read_documents(folder: Path, settings: Settings, directory: Directory) -> Re
     try:
         with limits.using(limits_of(settings)):
             found = changes.survey(origins(folder, settings, fetch=False, rules=directory.rules), catalogue)
+        documents = changes.documents_of(found)
+        catalogue.fill(documents.values())
     finally:
         catalogue.close()
-    documents = changes.documents_of(found)
     served, _, wrong = effective(documents.values(), signatures_in(found), directory, settings)
     problems = [*found.problems, *wrong]
     if not documents and not problems:
@@ -170,7 +177,7 @@ def read_documents(folder: Path, settings: Settings, directory: Directory) -> Re
 
 def signatures_in(found: changes.Survey) -> dict[str, bytes]:
     """Return the near-duplicate signatures of what is there after a survey, by document id."""
-    return {key: value for change in found.changes if change.kind != "gone" for key, value in change.known.signatures.items()}
+    return {key: value for listed in found.listed for known in listed.served for key, value in known.signatures.items()}
 
 
 def limits_of(settings: Settings) -> limits.Limits:

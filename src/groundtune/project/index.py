@@ -143,7 +143,7 @@ class Versions:
         run = project.ledger.begin(verb, fingerprint(version.id, sorted(gone)), {"from": version.id}, project.settings.project.seed)
         made = narrow.without(version, gone, store=self._store, engine=project.store, embed=project.embed)
         if run.status != "done":
-            project.ledger.link(run.id, [(made.id, document) for document in made.contents])
+            project.ledger.link_step(run.id, made.id, version.id, made.contents.keys(), version.contents.keys())
             project.ledger.end(run.id, "done", {"index": made.id})
         return made
 
@@ -173,9 +173,11 @@ class Versions:
         """Copy to the ledger the records of switches that it does not have yet; return their numbers."""
         now = manifest.state(self._store)
         late = []
-        for record in () if now is None else now.switches:
+        records = {f"index live {record['number']}": record for record in (() if now is None else now.switches)}
+        missing = self._project.ledger.unaudited(list(records))
+        for key, record in records.items():
             details = {"from": record["from"]}
-            if self._project.ledger.audit(f"index live {record['number']}", f"index {record['verb']}", record["id"], details, record["at"]):
+            if key in missing and self._project.ledger.audit(key, f"index {record['verb']}", record["id"], details, record["at"]):
                 late.append(int(record["number"]))
         return late
 

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from groundtune.access.directory import Directory
 from groundtune.documents import alike, changes, limits
 from groundtune.documents.catalogue import Catalogue
 from groundtune.documents.loaded import NONE_HINT
 from groundtune.errors import GroundtuneError, Problems, StateError
-from groundtune.files import fingerprint
+from groundtune.files import SeldomCollecting, fingerprint
 from groundtune.project import readers
 from groundtune.project.check_models import REMOTE
-from groundtune.project.content import CATALOGUE, identity, limits_of, signatures_in
+from groundtune.project.content import CATALOGUE, identity_of, limits_of, signatures_in
 from groundtune.project.origins import origins
 from groundtune.project.people import directory_of
 from groundtune.project.permissions import effective
@@ -70,6 +71,7 @@ class Ingested:
     cost: Cost | None = None
 
 
+@SeldomCollecting()
 def ingest(
     project: Project,
     *,
@@ -99,13 +101,14 @@ def ingest(
     kept = catalogue
     catalogue = kept or Catalogue(project.state / CATALOGUE)
     try:
+        looked = changes.look(named, catalogue, emptied)
         # A version that waits for its promotion must not change what is live on its way.
         if not strict and promote:
-            left = changes.gone_first(named, catalogue, emptied)
+            left = changes.gone_first(named, catalogue, looked)
             if left is not None:
                 project.index.hide(left)
         with limits.using(limits_of(project.settings)):
-            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
+            found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, progress=project.progress, looked=looked)
         problems = found.problems
         if strict and problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
@@ -123,7 +126,7 @@ def ingest(
         raise (Problems(problems) if len(problems) > 1 else problems[0] if problems else _empty(project))
     if promote:
         project.index.hide(documents)
-    readers.guard(project, readers.of(list(documents.values())), "ingest", accept=accept)
+    readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=accept)
     version = synced(project, documents, "ingest", promote=promote, rebuild=rebuild, since=serving)
     return _result(found, problems, marks, version, None)
 
@@ -139,20 +142,26 @@ def plan(
     try:
         with limits.using(limits_of(project.settings)):
             found = changes.survey(named, catalogue, retry=retry, reread=reread, drop=drop, emptied=emptied, progress=project.progress)
+        documents, marks, wrong = _effective(project, directory, found)
+        try:
+            readers.guard(project, readers.moved(_contents(project), documents), "ingest", accept=False)
+        except StateError as error:
+            wrong.append(error)
+        return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
     finally:
         catalogue.close()
-    documents, marks, wrong = _effective(project, directory, found)
-    try:
-        readers.guard(project, readers.of(list(documents.values())), "ingest", accept=False)
-    except StateError as error:
-        wrong.append(error)
-    return _result(found, [*found.problems, *wrong], marks, None, _cost(project, documents))
 
 
 def _live(project: Project) -> IndexVersion | None:
     from groundtune.chunks import manifest
 
     return manifest.live(project.state / "index")
+
+
+def _contents(project: Project) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the live version has of each document."""
+    live = _live(project)
+    return {} if live is None else live.contents
 
 
 def _effective(
@@ -174,13 +183,15 @@ def synced(
     """Make the version of these documents, which have the readers that hold, and record what it was made from."""
     from groundtune.chunks.build import sync
 
-    contents = fingerprint([identity(document) for document in sorted(documents.values(), key=lambda item: item.id)])
+    before = _live(project)
+    ordered = sorted(documents.values(), key=attrgetter("id"))
+    contents = identity_of(ordered)
     key = fingerprint(contents, project.embed.fingerprint, project.splitter)
     run = project.ledger.begin(verb, key, {"documents": contents}, project.settings.project.seed)
     lines = contexts_of(project)
     try:
         version = sync(
-            sorted(documents.values(), key=lambda item: item.id),
+            ordered,
             embed=project.embed,
             splitter=project.splitter,
             store=project.state / "index",
@@ -197,7 +208,10 @@ def synced(
             lines.close()
     spent = _spent(project)
     if run.status != "done":
-        project.ledger.link(run.id, [(version.id, document) for document in documents])
+        if before is None:
+            project.ledger.link(run.id, [(version.id, document) for document in documents])
+        else:
+            project.ledger.link_step(run.id, version.id, before.id, documents.keys(), before.contents.keys())
         wrote = {"context": asdict(lines.spent)} if lines else {}
         project.ledger.end(run.id, "done", {"index": version.id, **spent, **wrote})
     project.index.settle()
@@ -261,11 +275,11 @@ def _result(
     found: changes.Survey, problems: Sequence[GroundtuneError], marks: alike.Alike, version: IndexVersion | None, cost: Cost | None
 ) -> Ingested:
     names: dict[str, list[str]] = {}
-    for change in found.changes:
+    for change in found.others:
         if change.kind != "unchanged":
             shown = change.name if change.moved_from is None else f"{change.moved_from} → {change.name}"
             names.setdefault(change.kind, []).append(shown)
-    moved = {change.moved_from for change in found.changes}
+    moved = {change.moved_from for change in found.others}
     gone = [name for name in names.get("gone", []) if name not in moved]
     gone += [f"{source}/…" for source in found.removed]
     counts = {**found.counts, "gone": found.counts["gone"] - len(moved - {None})}

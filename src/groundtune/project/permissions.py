@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.access.directory import Directory
 from groundtune.access.groups import USER
-from groundtune.access.paths import parts_of
+from groundtune.access.paths import fitting, parts_of
 from groundtune.access.rules import People, Rule, Ruling, ruling, spread
 from groundtune.documents import alike
 from groundtune.documents.catalogue import Catalogue
+from groundtune.documents.kept import but
 from groundtune.errors import ConfigError, GroundtuneError
 from groundtune.project.origins import versions
 from groundtune.tables import Settings
@@ -69,15 +70,26 @@ def permitted(documents: Sequence[Document], directory: Directory) -> tuple[tupl
     problems: list[GroundtuneError] = []
     people = directory.people
     if directory.declared:
-        for document in documents:
-            for reader in sorted(document.readers):
-                wrong = directory.unknown(reader)
-                if wrong:
-                    problems.append(ConfigError(f"{document.source}: readers: {wrong}", HINT))
+        wrong = {reader: directory.unknown(reader) for reader in frozenset().union(*(document.readers for document in documents))}
+        if any(wrong.values()):
+            for document in documents:
+                strange = [reader for reader in sorted(document.readers) if wrong[reader]]
+                problems += [ConfigError(f"{document.source}: readers: {wrong[reader]}", HINT) for reader in strange]
+    fit = fitting([rule.match for rule in directory.rules])
+    # Without rules of sections, the ruling hangs on the rules and on what the document says of its readers, and many agree in both.
+    known: dict[tuple[tuple[int, ...], frozenset[str], bool], Ruling] = {}
     made: list[Document] = []
     for document in documents:
-        if not any(rule.of(document.source) for rule in directory.rules):
+        places = fit(document.source)
+        if not places:
             made.append(document)
+            continue
+        mine = [directory.rules[place] for place in places]
+        if not any(rule.section for rule in mine):
+            of = (places, document.readers, document.unnamed)
+            if of not in known:
+                known[of] = ruling(mine, document, (), people)
+            made.append(but(document, readers=known[of].readers, sections=()))
             continue
         found = parts(document, directory.rules, people)
         missing = [rule for rule in directory.rules if _names(rule, document) and not any(rule.holds(part.headings) for part in found)]
@@ -87,11 +99,11 @@ def permitted(documents: Sequence[Document], directory: Directory) -> tuple[tupl
             continue
         distinct = {part.ruling.readers for part in found}
         if len(distinct) == 1:
-            made.append(replace(document, readers=found[0].ruling.readers, sections=()))
+            made.append(but(document, readers=found[0].ruling.readers, sections=()))
             continue
         named = frozenset().union(*distinct)
         sections = tuple(Section(part.start, part.end, spread(part.ruling.readers, named, people)) for part in found)
-        made.append(replace(document, readers=frozenset.intersection(*(item.readers for item in sections)), sections=sections))
+        made.append(but(document, readers=frozenset.intersection(*(item.readers for item in sections)), sections=sections))
     return tuple(made), problems
 
 

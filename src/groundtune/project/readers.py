@@ -15,6 +15,7 @@ from groundtune.chunks import manifest
 from groundtune.chunks.build import sections_of
 from groundtune.chunks.store import widest
 from groundtune.errors import StateError
+from groundtune.files import Sorted
 from groundtune.tables import AccessTable
 from groundtune.types import Document
 
@@ -99,6 +100,17 @@ def guard(project: Project, after: Mapping[str, Readers], what: str, *, accept: 
     at = now()
     details = {"changed": len(found.changed), "share": found.share, "opened": list(found.opened[:50])}
     project.ledger.audit(f"readers accepted {before.id} {at}", f"{what} --accept", before.id, details, at)
+
+
+def moved(before: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Document]) -> dict[str, Readers]:
+    """Return the readers of the documents that a version has with other ones, or that have sections: no others can raise an alarm."""
+    named = Sorted()
+    found: dict[str, Readers] = {}
+    for name, document in documents.items():
+        old = before.get(name)
+        if old is not None and (document.sections or "sections" in old or "parts" in old or old["readers"] != named[document.readers]):
+            found[name] = Readers.of(document)
+    return found
 
 
 def of(documents: Sequence[Document]) -> dict[str, Readers]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from groundtune.records.migrations import migrate
 from groundtune.types import Run
 
 RECORDS = "records.sqlite"
+MOST_STEPS = 100  # from a thing whose parents are all recorded to one that is recorded by differences
 
 
 def now() -> str:
@@ -150,15 +151,55 @@ class Ledger:
         with self._write() as db:
             db.executemany("INSERT OR IGNORE INTO lineage VALUES (?, ?, ?)", [(child, parent, run_id) for child, parent in edges])
 
+    def link_step(self, run_id: str, child: str, base: str, parents: Collection[str], before: Collection[str]) -> None:
+        """Record that ``child`` was made from ``parents``, as its difference to what ``base`` was made from (``before``).
+
+        So a version that differs by one document costs one row. Where the base is not recorded, or is itself the last of many steps, every
+        parent is recorded; a child that is recorded already stays as it is.
+        """
+        with self._write() as db:
+            if self._recorded(child) is not None:
+                return
+            depth = self._recorded(base)
+            if depth is None or depth >= MOST_STEPS or child == base:
+                db.executemany("INSERT OR IGNORE INTO lineage VALUES (?, ?, ?)", [(child, parent, run_id) for parent in parents])
+                return
+            now_, then = set(parents), set(before)
+            db.execute("INSERT INTO lineage_steps VALUES (?, ?, ?, ?)", (child, base, depth + 1, run_id))
+            db.executemany("INSERT INTO lineage_changes VALUES (?, ?, 0)", [(child, parent) for parent in now_ - then])
+            db.executemany("INSERT INTO lineage_changes VALUES (?, ?, 1)", [(child, parent) for parent in then - now_])
+
+    def _recorded(self, child: str) -> int | None:
+        """Return how many steps a thing is from one whose parents are all recorded; ``None`` where nothing is recorded of it."""
+        found = self._db.execute("SELECT depth FROM lineage_steps WHERE child = ?", (child,)).fetchone()
+        if found is not None:
+            return int(found[0])
+        return None if self._db.execute("SELECT 1 FROM lineage WHERE child = ? LIMIT 1", (child,)).fetchone() is None else 0
+
     def parents(self, child: str) -> list[str]:
         """Return what a thing was made from."""
-        rows = self._db.execute("SELECT DISTINCT parent FROM lineage WHERE child = ? ORDER BY parent", (child,))
-        return [row[0] for row in rows.fetchall()]
+        chain = [child]
+        while base := self._db.execute("SELECT base FROM lineage_steps WHERE child = ?", (chain[-1],)).fetchone():
+            chain.append(base[0])
+        found: set[str] = set()
+        for place in reversed(chain):
+            for parent, gone in self._db.execute("SELECT parent, gone FROM lineage_changes WHERE child = ?", (place,)):
+                (found.discard if gone else found.add)(parent)
+            found |= {row[0] for row in self._db.execute("SELECT parent FROM lineage WHERE child = ?", (place,))}
+        return sorted(found)
 
     def children(self, parent: str) -> list[str]:
         """Return what was made from a thing."""
-        rows = self._db.execute("SELECT DISTINCT child FROM lineage WHERE parent = ? ORDER BY child", (parent,))
-        return [row[0] for row in rows.fetchall()]
+        query = "SELECT child FROM lineage WHERE parent = ? UNION SELECT child FROM lineage_changes WHERE parent = ? AND NOT gone"
+        waiting = [row[0] for row in self._db.execute(query, (parent, parent))]
+        lost = {row[0] for row in self._db.execute("SELECT child FROM lineage_changes WHERE parent = ? AND gone", (parent,))}
+        found = set(waiting)
+        while waiting:
+            steps = self._db.execute("SELECT child FROM lineage_steps WHERE base = ?", (waiting.pop(),)).fetchall()
+            new = {row[0] for row in steps} - lost - found
+            found |= new
+            waiting += new
+        return sorted(found)
 
     def audit(self, key: str, verb: str, subject: str, details: Mapping[str, Any], at: str | None = None) -> bool:
         """Add an audit line, once for each ``key``; return whether it was new. A line holds the hash of the one before it."""
@@ -169,6 +210,15 @@ class Ledger:
             row = (last[0] + 1, key, at or now(), verb, subject, json.dumps(plain(details), sort_keys=True, ensure_ascii=False), last[1])
             db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, fingerprint(*row, length=64)))
         return True
+
+    def unaudited(self, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys have no audit line."""
+        missing = set(keys)
+        for begin in range(0, len(keys), 500):
+            part = keys[begin : begin + 500]
+            marks = ", ".join("?" * len(part))
+            missing -= {row[0] for row in self._db.execute(f"SELECT key FROM audit WHERE key IN ({marks})", part)}  # noqa: S608
+        return missing
 
     def audited(self, verb: str | None = None) -> list[dict[str, Any]]:
         """Return the audit lines, oldest first, of one verb or of all."""

@@ -47,6 +47,15 @@ STEPS: tuple[tuple[str, str], ...] = (
         );
         """,
     ),
+    (
+        "m006_lineage_steps",
+        """
+        CREATE TABLE lineage_steps (child TEXT PRIMARY KEY, base TEXT NOT NULL, depth INTEGER NOT NULL, run_id TEXT NOT NULL);
+        CREATE INDEX lineage_steps_by_base ON lineage_steps (base);
+        CREATE TABLE lineage_changes (child TEXT NOT NULL, parent TEXT NOT NULL, gone INTEGER NOT NULL, PRIMARY KEY (child, parent));
+        CREATE INDEX lineage_changes_by_parent ON lineage_changes (parent);
+        """,
+    ),
 )
 
 

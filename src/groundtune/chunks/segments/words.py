@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from groundtune.chunks.late import lancedb
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -58,10 +60,8 @@ class _Numbers(dict[str, int]):
 
 def tokens(text: str) -> list[str]:
     """Return the words of a text, in their order."""
-    import lancedb
-
     plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
-    return [token.text for token in lancedb.tokenize(plain, **OPTIONS)]
+    return [token.text for token in lancedb().tokenize(plain, **OPTIONS)]
 
 
 def postings(texts: Sequence[str]) -> Postings:
@@ -115,11 +115,9 @@ def _counted(terms: tuple[bytes, ...], term: np.ndarray, row: np.ndarray, count:
 
 def _each(words: Sequence[str]) -> list[str | None]:
     """Return what the tokenizer makes of each word by itself; ``None`` of one that it leaves out."""
-    import lancedb
-
     made: list[str | None] = []
     for begin in range(0, len(words), AT_ONCE):
         part = words[begin : begin + AT_ONCE]
-        known = {token.position: token.text for token in lancedb.tokenize(" ".join(part), **OPTIONS)}
+        known = {token.position: token.text for token in lancedb().tokenize(" ".join(part), **OPTIONS)}
         made += [known.get(place) for place in range(len(part))]
     return made

@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from groundtune.documents.load import HINT, most_bytes, too_large
+from groundtune.documents.load import HINT, MOST_BYTES, most_bytes, too_large
 from groundtune.errors import DocumentError, SourceError
 from groundtune.files import SETTLED_NANOSECONDS
 
 __all__ = ["Folder", "Item", "Once", "Source", "open"]
+
+_NAME = attrgetter("name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +93,10 @@ class Folder:
                 raise SourceError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             told = DocumentError(f"{path}: cannot be listed: {error.strerror}", f"mend it; see: ls -ld {path}")
             yield Item(name=path.relative_to(self.folder).as_posix(), read=refused(told), below=True)
-        for parts, entry in sorted(found, key=itemgetter(0)):
-            yield self._item("/".join(parts), entry, resolved)
+        # Before any file is looked at: what is written after this moment is young.
+        before = time.time_ns() - SETTLED_NANOSECONDS
+        for name, entry in found:
+            yield self._item(name, entry, resolved, before)
 
     def stamps(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield the path of every file below the folder with its times, size and number: a look, which opens nothing.
@@ -110,43 +114,50 @@ class Folder:
             else:
                 yield entry.path, (one.st_mtime_ns, one.st_ctime_ns, one.st_size, one.st_ino)
 
-    def _walked(self) -> tuple[list[tuple[tuple[str, ...], os.DirEntry[str]]], list[OSError]]:
-        """Return what is below the folder, links to folders included, as (parts of its path, entry); and what could not be listed."""
-        found: list[tuple[tuple[str, ...], os.DirEntry[str]]] = []
+    def _walked(self) -> tuple[list[tuple[str, os.DirEntry[str]]], list[OSError]]:
+        """Return what is below the folder, links to folders included, as (path, entry) in the order of paths; and what was not listed."""
+        found: list[tuple[str, os.DirEntry[str]]] = []
         unlisted: list[OSError] = []
-        waiting: list[tuple[tuple[str, ...], str]] = [((), str(self.folder))]
-        while waiting:
-            above, place = waiting.pop()
+
+        def listed(place: str) -> Iterator[os.DirEntry[str]]:
             try:
                 with os.scandir(place) as entries:
-                    here = [entry for entry in entries if not entry.name.startswith(".")]
+                    return iter(sorted([entry for entry in entries if entry.name[0] != "."], key=_NAME))
             except OSError as error:
                 error.filename = place
                 unlisted.append(error)
-                continue
-            for entry in here:
+                return iter(())
+
+        open_folders = [("", listed(str(self.folder)))]
+        while open_folders:
+            above, entries = open_folders[-1]
+            for entry in entries:
                 if _is_folder(entry):
-                    waiting.append(((*above, entry.name), entry.path))
-                else:
-                    found.append(((*above, entry.name), entry))
-            if len(found) > self.most_items:
-                raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
+                    open_folders.append((f"{above}{entry.name}/", listed(entry.path)))
+                    break
+                found.append((above + entry.name, entry))
+            else:
+                open_folders.pop()
+                if len(found) > self.most_items:
+                    raise SourceError(f"{self.folder}: more than {self.most_items:,} files", "raise most_items, or name a smaller folder")
         return found, unlisted
 
-    def _item(self, name: str, entry: os.DirEntry[str], resolved: Path) -> Item:
+    def _item(self, name: str, entry: os.DirEntry[str], resolved: Path, before: int) -> Item:
         path = entry.path
         try:
-            link = entry.is_symlink()
-            if link and not Path(path).resolve(strict=True).is_relative_to(resolved):
-                raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
-            found = entry.stat(follow_symlinks=link)
-            if stat.S_ISDIR(found.st_mode):
-                raise DocumentError(
-                    f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
-                )
+            if entry.is_symlink():
+                if not Path(path).resolve(strict=True).is_relative_to(resolved):
+                    raise DocumentError(f"{path}: is a link out of the documents folder", HINT)
+                found = entry.stat()
+            else:
+                found = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
+                if stat.S_ISDIR(found.st_mode):
+                    raise DocumentError(
+                        f"{path}: is a link to a folder", "remove it: files are read where they are; then type: groundtune check"
+                    )
                 raise DocumentError(f"{path}: is no regular file", HINT)
-            if found.st_size > most_bytes(name):
+            if found.st_size > MOST_BYTES and found.st_size > most_bytes(name):
                 raise too_large(path, name, found.st_size)
         except DocumentError as error:
             return Item(name=name, read=refused(error))
@@ -155,8 +166,8 @@ class Folder:
         except (OSError, RuntimeError) as error:
             told = DocumentError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", HINT)
             return Item(name=name, read=refused(told))
-        settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NANOSECONDS
-        stamp = f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}" if settled else ""
+        changed, status = found.st_mtime_ns, found.st_ctime_ns
+        stamp = f"{changed}-{status}-{found.st_size}-{found.st_ino}" if changed < before and status < before else ""
         return Item(name=name, stamp=stamp, shown=path, read=partial(_bytes, path))
 
 
