@@ -322,7 +322,13 @@ def _kept(project: Project, plan: plans.Plan, found: Shown, versions: Mapping[st
     searched = f"{found.still} of {found.sentences} searches, {found.before} before"
     rows = [("the copy's index after forgetting, by search", searched, "ingest hides what is gone before it reads anything")]
     older = [version for version in project.index_versions() if document.id in version.contents]
-    rows.append(("index versions that are kept", str(len(older)), "groundtune index gc; a rollback to one of them brings it back"))
+    rows.append(
+        (
+            "index versions that are kept",
+            str(len(older)),
+            "groundtune index gc; a rollback leaves out what is gone, but the rows are there until then",
+        )
+    )
     rows.append(
         ("stored answers that show it", str(_stored(project, document)), "they are in the ledger and the runs' folders until removed")
     )
