@@ -283,7 +283,7 @@ class Catalogue:
     def forget(self, source: str, names: Iterable[str]) -> None:
         """Remove items that are gone, with their documents. Only inside ``writing``."""
         pairs = [(source, name) for name in names]
-        for name in (name for _, name in pairs):
+        for _, name in pairs:
             self._known.get(source, {}).pop(name, None)
         self._out(pairs)
         self._db.executemany("DELETE FROM items WHERE source = ? AND name = ?", pairs)
